@@ -1,0 +1,96 @@
+"""The seams: what each stage asks of the next. Read this file to know the product.
+
+    Source -> Row -> Render -> Prompt -> Provider.encode -> Request -> Transport -> Response -> Provider.decode
+           -> Reply | Fault -> decide() -> Outcome -> Journal -> part -> output
+
+Rows come numbered; each ends as exactly one Outcome; an outcome counts once the journal says it is on disk.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from pipeline.core.types import Fault, Outcome, Part, Prompt, Reply, Request, Response, Row
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from pipeline.core.tally import Progress, Tally
+
+
+class Source(Protocol):
+    """The input as one numbered sequence of rows, whatever files it lies in. Reads in bounded memory, blocking."""
+
+    def count(self) -> int:
+        """Give the number of rows."""
+
+    def rows(self, ranges: Sequence[range]) -> Iterator[Sequence[Row]]:
+        """Give the rows of these ascending, disjoint ranges in order, in batches bounded by bytes; only the prompt's columns."""
+
+    def columns(self, start: int, stop: int) -> "Iterator[pa.RecordBatch]":
+        """Give the kept input columns of rows start..stop-1, types and values unchanged, in bounded batches."""
+
+
+class Render(Protocol):
+    """One row's cells -> what it asks."""
+
+    def __call__(self, row: Row) -> Prompt:
+        """Raise BadRowError if this row cannot be asked."""
+
+
+class Provider(Protocol):
+    """One kind of endpoint: how it is asked, and what its answers mean. Pure; never raises for anything it was sent."""
+
+    def encode(self, prompt: Prompt) -> Request:
+        """Build the request; the same prompt gives equal bytes every time."""
+
+    def decode(self, response: Response) -> Reply | Fault:
+        """Read an answer of any status."""
+
+
+class Transport(Protocol):
+    """Sends one request. Whatever goes wrong on the way is a Fault, never an exception (cancellation excepted)."""
+
+    async def post(self, request: Request) -> Response | Fault: ...
+
+
+class Journal(Protocol):
+    """What is on disk about rows and parts, as the engine needs it. Blocking, and safe to call from several threads:
+    commits go on while a part is being sealed.
+
+    A part is opened (its kept input columns set aside) before its first row is sent, and sealed once its last row is
+    recorded. Redo: rows of a retry, asked again although an older outcome is recorded.
+    """
+
+    def record(self, batch: Sequence[Outcome]) -> "Tally | None":
+        """Commit these outcomes in one durable transaction: when it returns they survive a power cut.
+
+        Gives the tally of older outcomes that these replaced (a retry), None if there were none.
+        """
+
+    def missing(self, part: Part) -> Sequence[range]:
+        """Give the rows of the part that still have to be asked, as ascending ranges."""
+
+    def attempts(self, part: Part) -> dict[int, int]:
+        """Give, for rows of the part asked again in a retry, the attempts their old outcome had."""
+
+    def open_part(self, part: Part, columns: "Iterator[pa.RecordBatch]") -> None:
+        """Make the part known and set its kept columns aside, durably.
+
+        A part already open is checked, and set aside anew from `columns` only if its file is torn or missing.
+        """
+
+    def seal(self, part: Part) -> None:
+        """Join the part's outcomes with its kept columns into one durable file, then drop them from the journal."""
+
+    def open_bytes(self) -> int:
+        """Give the bytes that journal and set-aside files occupy: what `checkpoint.max_open_megabytes` bounds."""
+
+
+class Observer(Protocol):
+    """Who watches a run: a progress bar, a log, a notebook. Called on the run's own thread; must not block."""
+
+    def progress(self, now: "Progress") -> None:
+        """Take a picture of the run: once at the start, about once a second, once at the end."""
+
+    def notice(self, text: str) -> None:
+        """Take one line that a person should read, without secrets or control characters."""
