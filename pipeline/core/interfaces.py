@@ -43,8 +43,8 @@ class Provider(Protocol):
     def encode(self, prompt: Prompt) -> Request:
         """Build the request; the same prompt gives equal bytes every time."""
 
-    def decode(self, response: Response) -> Reply | Fault:
-        """Read an answer of any status."""
+    def decode(self, response: Response, request: Request) -> Reply | Fault:
+        """Read an answer of any status. The request tells its own words in an error message from the endpoint's."""
 
 
 class Transport(Protocol):

@@ -1,0 +1,24 @@
+"""Spreading starts evenly below a rate: requests or tokens per minute, whichever the unit of `cost` is."""
+
+
+class Pacer:
+    """GCRA, the leaky bucket as a single number (ITU-T I.371): the time from which the next start is due.
+
+    There is no burst: a server that counts by the minute would answer it with 429s. A late start loses nothing, for starts are
+    booked ahead. A cost above a whole minute's allowance is counted as one minute: it can be paced, never met.
+    """
+
+    def __init__(self, per_minute: float) -> None:
+        self._interval = 60.0 / per_minute
+        self._most = per_minute
+        self._next = float("-inf")
+
+    def reserve(self, now: float, cost: float = 1.0) -> float:
+        """Book a start of this cost and give the seconds to wait before it."""
+        start = max(self._next, now)
+        self._next = start + min(cost, self._most) * self._interval
+        return start - now
+
+    def hold(self, until: float) -> None:
+        """Start nothing before `until`, and space the starts anew from there: what was booked until then is void."""
+        self._next = until

@@ -1,0 +1,155 @@
+"""The run's waits, in one place and for everyone: how many are in flight, holds, pacing, and one row alone.
+
+What one row waits for by itself (its backoff) is the feed's.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from pipeline.core.pacing import Pacer
+from pipeline.engine.stop import Stop, Stopped
+
+# After a hold the pool must not stampede: each start is late by a share of the hold, but never by more than this.
+JITTER_SHARE = 0.1
+MOST_JITTER_S = 5.0
+
+
+class Gate:
+    """Admits requests. Holds apply to whoever is not yet sent; `limit` is changed by `grow`.
+
+    `now` gives monotonic seconds, `draw` a number in [0, 1).
+    """
+
+    def __init__(
+        self,
+        limit: int,
+        *,
+        stop: Stop,
+        now: Callable[[], float],
+        draw: Callable[[], float],
+        requests: Pacer | None = None,
+        tokens: Pacer | None = None,
+    ) -> None:
+        self.limit = limit
+        self.in_flight = 0
+        self.held_until = float("-inf")
+        self.held_by: str | None = None
+        self._held_for = 0.0
+        self._stop = stop
+        self._now = now
+        self._draw = draw
+        self._requests = requests
+        self._tokens = tokens
+        self._taken = 0
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._tickets: int | None = None  # None: everybody may start; 0 or 1 while one row goes out alone
+        self._apart: list[asyncio.Future[None]] = []
+
+    @asynccontextmanager
+    async def slot(self, tokens: int) -> AsyncIterator[bool]:
+        """Wait until one request of about so many tokens may start; gives whether it goes out alone.
+
+        Leaving gives the slot back, without awaiting. Raises Stopped if the run ends before the start.
+        """
+        await self._take()
+        try:
+            alone = await self._paced(tokens)
+            self.in_flight += 1
+            try:
+                yield alone
+            finally:
+                self.in_flight -= 1
+        finally:
+            self._taken -= 1
+            self._wake()
+
+    def grow(self, limit: int) -> None:
+        """Set the limit; a larger one wakes waiters, a smaller one only stops admitting."""
+        self.limit = limit
+        self._wake()
+
+    def hold(self, seconds: float, reason: str) -> None:
+        """Start nothing for so long. A hold that ends before the one in force changes nothing."""
+        until = self._now() + seconds
+        if until <= self.held_until:
+            return
+        self.held_until, self.held_by, self._held_for = until, reason, seconds
+        for pacer in (self._requests, self._tokens):
+            if pacer is not None:
+                pacer.hold(until)
+
+    def alone(self) -> None:
+        """From now on let one request start, and nobody else until `together` or another `alone`."""
+        self._tickets = 1
+        self._look_again()
+
+    def together(self) -> None:
+        """Admit as before."""
+        self._tickets = None
+        self._look_again()
+
+    def stopped(self) -> None:
+        """Send home everybody who waits for a slot: the run ends."""
+        for future in (*self._waiting, *self._apart):
+            if not future.done():
+                future.set_exception(Stopped())
+        self._waiting.clear()
+        self._apart.clear()
+
+    def _look_again(self) -> None:
+        for future in self._apart:
+            if not future.done():
+                future.set_result(None)
+        self._apart.clear()
+
+    def _wake(self) -> None:
+        # A woken waiter counts as taken at once, so that no newcomer slips in before it runs.
+        while self._waiting and self._taken < self.limit:
+            future = self._waiting.popleft()
+            if not future.done():
+                self._taken += 1
+                future.set_result(None)
+
+    async def _take(self) -> None:
+        if self._stop.requested:
+            raise Stopped
+        if self._taken < self.limit and not self._waiting:
+            self._taken += 1
+            return
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(future)
+        try:
+            await future
+        except asyncio.CancelledError:
+            if future.done() and not future.cancelled() and future.exception() is None:
+                self._taken -= 1
+                self._wake()
+            raise
+
+    async def _paced(self, tokens: int) -> bool:
+        """Sit out holds, the pace and somebody else's going alone; look again after every wait, for a hold may have begun."""
+        while True:
+            while (held := self.held_until - self._now()) > 0:
+                jitter = self._draw() * min(JITTER_SHARE * self._held_for, MOST_JITTER_S)
+                await self._stop.sleep(held + jitter)
+            held_until = self.held_until
+            wait = max(
+                self._requests.reserve(self._now()) if self._requests else 0.0,
+                self._tokens.reserve(self._now(), tokens) if self._tokens else 0.0,
+            )
+            if wait > 0:
+                await self._stop.sleep(wait)
+            if self._stop.requested:
+                raise Stopped
+            if self.held_until != held_until:
+                continue
+            if self._tickets is None:
+                return False
+            if self._tickets > 0:
+                self._tickets -= 1
+                return True
+            future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._apart.append(future)
+            await future

@@ -1,0 +1,213 @@
+"""What an answer means for its row and for the run: when to hold, when to suspect the configuration, when to stop.
+
+Pure decisions are in core (retry, streak, fatal, start); here they meet the gate, the feed and the stop.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from pipeline.core.fatal import PAUSE_BEFORE_WITNESS_S, FatalRule, Verdict
+from pipeline.core.retry import Abort, Fail, Retry, RetryPolicy, backoff, decide
+from pipeline.core.start import Start
+from pipeline.core.streak import Streak
+from pipeline.core.tally import Traffic
+from pipeline.core.types import Fault, FaultKind, Reply
+from pipeline.engine.feed import Feed, Task
+from pipeline.engine.gate import Gate
+from pipeline.engine.send import Sent
+from pipeline.engine.stop import Stop
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The row ends with this result; record it."""
+
+    result: Reply | Fault
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """The row goes back to the feed, to be sent again after so many seconds."""
+
+    after: float
+
+
+@dataclass(frozen=True, slots=True)
+class Shelve:
+    """The row goes back to the feed until others were heard."""
+
+
+@dataclass(frozen=True, slots=True)
+class Withhold:
+    """The row may not be sent again, yet is not to blame while nobody gets through."""
+
+    result: Fault
+
+
+Step = Done | Later | Shelve | Withhold
+
+
+class Judge:
+    """Takes every answer once, and says what becomes of its row. `any_ok` and `left` ask the run's own books."""
+
+    def __init__(
+        self,
+        *,
+        policy: RetryPolicy,
+        concurrency: int,
+        gate: Gate,
+        feed: Feed,
+        stop: Stop,
+        start: Start,
+        any_ok: Callable[[], bool],
+        left: Callable[[], int],
+        now: Callable[[], float],
+        wall: Callable[[], float],
+        draw: Callable[[], float],
+        notice: Callable[[str], None],
+    ) -> None:
+        self.traffic = Traffic()
+        self.streak = Streak(concurrency=concurrency)
+        self._fatal = FatalRule()
+        self._policy = policy
+        self._gate = gate
+        self._feed = feed
+        self._stop = stop
+        self._start = start
+        self._any_ok = any_ok
+        self._left = left
+        self._now = now
+        self._wall = wall
+        self._draw = draw
+        self._notice = notice
+        self._holds = 0  # in a row, without a success between
+        self._too_long: int | None = None  # the row whose answer named a time too far off
+
+    def judge(self, task: Task, sent: Sent, *, alone: bool) -> Step:
+        """Count the answer and choose the row's next step."""
+        self._count(task, sent)
+        match sent.result:
+            case Reply():
+                self._answered(alone=alone)
+                self._holds, self._too_long = 0, None
+                return Done(sent.result)
+            case Fault(kind=FaultKind.REJECTED):
+                self._answered(alone=alone)
+                return Done(sent.result)
+            case Fault(kind=FaultKind.THROTTLED):
+                return self._throttled(task, sent.result, alone=alone)
+            case Fault(kind=FaultKind.FATAL):
+                return self._refused(task, sent.result, alone=alone)
+            case fault:
+                return self._failed(task, fault, alone=alone)
+
+    def nobody_left_to_ask(self) -> None:
+        """All that is left waits for others to be heard, and there are no others: let one of them speak."""
+        if self._feed.unshelve(1) == 0:
+            return
+        if self._fatal.suspicion is None:
+            self._feed.unshelve()
+
+    def _count(self, task: Task, sent: Sent) -> None:
+        self.traffic.requests += sent.requests
+        self.traffic.retries += sent.requests - (task.sent == 0)
+        task.attempts += sent.requests
+        task.sent += sent.requests
+        task.freed = task.freed or sent.requests > 1
+        if isinstance(sent.result, Fault):
+            self.traffic.throttled += sent.result.kind is FaultKind.THROTTLED
+            self.traffic.ambiguous += sent.result.ambiguous
+        status = 200 if isinstance(sent.result, Reply) else sent.result.status
+        if status is not None and self._start.answered(ok=isinstance(sent.result, Reply)):
+            self._gate.grow(self._start.limit)
+
+    def _answered(self, *, alone: bool) -> None:
+        self.streak.answered()
+        if alone:
+            self._gate.together()
+            if self._fatal.suspicion is not None:
+                self._fatal.cleared()
+                self._notice("another row was answered: the run goes on")
+                self._feed.unshelve()
+
+    def _throttled(self, task: Task, fault: Fault, *, alone: bool) -> Step:
+        hint = fault.retry_after
+        if hint is not None and hint > self._policy.max_retry_after:
+            return self._asked_for_too_long(task, fault, hint)
+        if self._now() >= self._gate.held_until:
+            # The first 429 of an episode sets the hold; those of requests already under way only obey it.
+            self._holds += 1
+        elif hint is None:
+            hint = 0.0
+        if hint is None:
+            span = max(self._policy.max_delay - self._policy.base_delay, 0.0)
+            hint = self._policy.base_delay + min(backoff(self._holds - 1, draw=self._draw(), policy=self._policy), span)
+        if hint > 0:
+            self._gate.hold(hint, f"{fault.status or fault.error_kind}")
+        if alone:
+            self._gate.alone()
+        return Later(max(self._gate.held_until - self._now(), 0.0))
+
+    def _asked_for_too_long(self, task: Task, fault: Fault, hint: float) -> Step:
+        until = datetime.fromtimestamp(self._wall() + hint, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S %z")
+        if self._too_long is not None and self._too_long != task.row.index:
+            self._stop.request(f"the endpoint asks to wait until {until}: {fault.message}", 3)
+        elif self._too_long is None:
+            self._notice(
+                f"the endpoint asks to wait until {until}, longer than retry.max_retry_after_s;"
+                f" one row asks again in {self._policy.max_delay:g} s"
+            )
+        self._too_long = task.row.index
+        self._gate.hold(self._policy.max_delay, f"{fault.status or fault.error_kind}")
+        self._gate.alone()
+        return Later(self._policy.max_delay)
+
+    def _refused(self, task: Task, fault: Fault, *, alone: bool) -> Step:
+        match self._fatal.refused(task.row.index, fault.error_kind, any_ok=self._any_ok(), alone=alone):
+            case Verdict.STOP:
+                self._stop.request(f"{fault.error_kind}: {fault.message}", 5)
+                return Later(0.0)
+            case Verdict.GIVE_UP:
+                if alone:
+                    self._fatal.cleared()
+                    self._gate.together()
+                    self._feed.unshelve()
+                return Done(fault)
+            case Verdict.SUSPECT:
+                self._notice(
+                    f"row {task.row.index} was refused ({fault.error_kind}: {fault.message});"
+                    f" in {PAUSE_BEFORE_WITNESS_S:g} s another row shows whether that holds for all"
+                )
+                self._gate.hold(PAUSE_BEFORE_WITNESS_S, fault.error_kind)
+                self._gate.alone()
+        return Shelve()
+
+    def _failed(self, task: Task, fault: Fault, *, alone: bool) -> Step:
+        """A transient fault, an absent endpoint, or a shortage of our own."""
+        if alone:
+            self._gate.hold(PAUSE_BEFORE_WITNESS_S, self._gate.held_by or fault.error_kind)
+            self._gate.alone()
+        self.streak.failed(task.row.index)
+        if fault.kind is FaultKind.TRANSIENT:
+            task.failures += 1
+            if fault.resends is not None:
+                task.lost[fault.error_kind] += 1
+        left = self._left()
+        if self.streak.over(left=left):
+            self._stop.request(
+                f"the last {self.streak.length} requests all failed, the latest by {fault.error_kind}: {fault.message}", 3
+            )
+            return Later(0.0)
+        match decide(fault, failures=task.failures, lost=task.lost, draw=self._draw(), policy=self._policy):
+            case Retry(after=after):
+                return Later(after)
+            case Fail(resend=resend):
+                if self.streak.may_fail(task.row.index, left=left):
+                    return Done(fault)
+                return Later(self._backoff(task)) if resend else Withhold(fault)
+            case Abort():
+                raise AssertionError("fatal faults are judged elsewhere")
+
+    def _backoff(self, task: Task) -> float:
+        return backoff(task.failures - 1, draw=self._draw(), policy=self._policy)

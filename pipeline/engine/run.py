@@ -1,0 +1,341 @@
+"""The run: a feeder, workers, a recorder and a sealer around one transport, until every row is recorded or it is stopped."""
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+
+from pipeline.core.errors import RowcallError
+from pipeline.core.interfaces import Journal, Observer, Provider, Render, Source, Transport
+from pipeline.core.pacing import Pacer
+from pipeline.core.parts import rows_in
+from pipeline.core.pricing import Pricing
+from pipeline.core.retry import RetryPolicy
+from pipeline.core.start import Start
+from pipeline.core.tally import Tally, Traffic
+from pipeline.core.types import Fault, Outcome, Part, Reply, Row
+from pipeline.engine.books import Books
+from pipeline.engine.feed import Feed, Task
+from pipeline.engine.gate import Gate
+from pipeline.engine.judge import Done, Judge, Later, Shelve, Step, Withhold
+from pipeline.engine.recorder import Recorder
+from pipeline.engine.sealing import Sealing
+from pipeline.engine.send import Builder, Sent, send
+from pipeline.engine.stop import Stop, Stopped
+
+TICK_S = 1.0
+NO_PRICES = Pricing()
+# Threads that read image files for rendering: reading is short, and the page cache serves most of it.
+RENDER_THREADS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How to run. `grace`: seconds for which requests in flight are awaited after a stop. `deadline`: seconds since the epoch."""
+
+    concurrency: int
+    policy: RetryPolicy
+    grace: float
+    deadline: float | None = None
+    requests_per_minute: float | None = None
+    tokens_per_minute: float | None = None
+    most_open_bytes: int = 4096 * 2**20
+    pricing: Pricing = NO_PRICES
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What to do: parts with rows to ask, in order, and the job so far.
+
+    `rows` is how many the job has, within --limit; `tally` what is recorded of them; `again` how many recorded rows
+    are asked again in a retry.
+    """
+
+    parts: Sequence[Part]
+    rows: int
+    tally: Tally
+    again: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Time and chance, passed in so that a test can choose them. `now` must go with the loop's timers."""
+
+    now: Callable[[], float] = time.monotonic
+    wall: Callable[[], float] = time.time
+    draw: Callable[[], float] = random.random
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What the run did. `resumed` rows were recorded before it."""
+
+    tally: Tally
+    traffic: Traffic
+    resumed: int
+    seconds: float
+    stopped: str | None
+    stop_code: int
+
+
+@dataclass(slots=True)
+class Threads:
+    """One thread a kind of blocking work, so that commits never queue behind reads or seals."""
+
+    commit: Executor
+    read: Executor
+    seal: Executor
+    render: Executor | None
+    _stack: ExitStack = field(default_factory=ExitStack)
+
+    @classmethod
+    def start(cls, *, render: bool) -> "Threads":
+        stack = ExitStack()
+        commit, read, seal = (
+            stack.enter_context(ThreadPoolExecutor(1, f"rowcall-{name}")) for name in ("commit", "read", "seal")
+        )
+        pool = stack.enter_context(ThreadPoolExecutor(RENDER_THREADS, "rowcall-render")) if render else None
+        return cls(commit, read, seal, pool, stack)
+
+    def close(self) -> None:
+        self._stack.close()
+
+
+class Run:
+    """One run, wired. Make it inside a running loop; `go` once."""
+
+    def __init__(
+        self,
+        work: Work,
+        settings: Settings,
+        *,
+        source: Source,
+        journal: Journal,
+        render: Render,
+        provider: Provider,
+        transport: Transport,
+        observer: Observer,
+        stop: Stop,
+        threads: Threads,
+        clock: Clock = Clock(),
+    ) -> None:
+        self._work = work
+        self._settings = settings
+        self._source = source
+        self._journal = journal
+        self._provider = provider
+        self._transport = transport
+        self._observer = observer
+        self._stop = stop
+        self._threads = threads
+        self._clock = clock
+        self._builder = Builder(render, provider, threads.render)
+        self._books = Books(work.tally, rows=work.rows, again=work.again, now=clock.now, wall=clock.wall)
+        self._feed = Feed(concurrency=settings.concurrency, now=clock.now)
+        start = Start(settings.concurrency)
+        self._gate = Gate(
+            start.limit,
+            stop=stop,
+            now=clock.now,
+            draw=clock.draw,
+            requests=_pacer(settings.requests_per_minute),
+            tokens=_pacer(settings.tokens_per_minute),
+        )
+        self._judge = Judge(
+            policy=settings.policy,
+            concurrency=settings.concurrency,
+            gate=self._gate,
+            feed=self._feed,
+            stop=stop,
+            start=start,
+            any_ok=lambda: self._books.tally.ok > 0 or self._any_reply,
+            left=lambda: self._books.left,
+            now=clock.now,
+            wall=clock.wall,
+            draw=clock.draw,
+            notice=observer.notice,
+        )
+        self._any_reply = False
+        self._recorder = Recorder(journal, threads.commit, stop, self._books.committed)
+        self._sealing = Sealing(journal, threads.seal, stop, most_open_bytes=settings.most_open_bytes)
+        self._withheld: list[tuple[Task, Sent]] = []
+        self._posting: set[asyncio.Task[None]] = set()
+
+    async def go(self) -> Result:
+        """Run to the end, or to a stop; what was in flight is recorded either way."""
+        self._show()
+        async with asyncio.TaskGroup() as background:
+            ticking = background.create_task(self._tick())
+            stopping = background.create_task(self._heed_stop())
+            background.create_task(self._recorder.run())
+            background.create_task(self._sealing.run())
+            async with asyncio.TaskGroup() as crew:
+                crew.create_task(self._feed_rows())
+                for _ in range(self._settings.concurrency):
+                    crew.create_task(self._work_off())
+            await self._settle_withheld()
+            self._recorder.close()
+            await self._sealing.close()
+            ticking.cancel()
+            stopping.cancel()
+        self._show(finished=True)
+        return Result(
+            self._books.tally,
+            self._judge.traffic,
+            self._books.resumed,
+            self._books.seconds,
+            self._stop.reason,
+            self._stop.exit_code,
+        )
+
+    # -- rows in
+
+    async def _feed_rows(self) -> None:
+        try:
+            for part in self._work.parts:
+                await self._sealing.room()
+                if self._stop.requested:
+                    break
+                await self._feed_part(part)
+        except RowcallError as error:
+            self._stop.request(str(error), error.exit_code)
+        finally:
+            self._feed.close()
+
+    async def _feed_part(self, part: Part) -> None:
+        loop = asyncio.get_running_loop()
+        missing, attempts = await loop.run_in_executor(self._threads.read, self._open, part)
+        await self._sealing.opened(part, rows_in(missing))
+        if not missing:
+            return
+        async for batch in self._batches(missing):
+            if self._stop.requested:
+                return
+            await self._feed.put(Task(row, part, attempts.get(row.index, 0)) for row in batch)
+
+    def _open(self, part: Part) -> tuple[Sequence[range], dict[int, int]]:
+        self._journal.open_part(part, self._source.columns(part.start, part.stop))
+        return self._journal.missing(part), self._journal.attempts(part)
+
+    async def _batches(self, ranges: Sequence[range]) -> AsyncIterator[Sequence[Row]]:
+        loop = asyncio.get_running_loop()
+        batches = iter(self._source.rows(ranges))
+        while (batch := await loop.run_in_executor(self._threads.read, _next, batches)) is not None:
+            yield batch
+
+    # -- rows out
+
+    async def _work_off(self) -> None:
+        """Take rows until none is left, due retries before new ones; each ends on disk or back in the feed.
+
+        Nothing is caught here but the stop. What a row can suffer is already a value; an exception is a bug, and
+        leaves through the TaskGroup, which cancels the siblings.
+        """
+        while (task := await self._feed.take()) is not None:
+            request = await self._builder.build(task.row)
+            if isinstance(request, Fault):
+                await self._end(task, Outcome(task.row.index, task.attempts, None, request))
+                continue
+            try:
+                async with self._gate.slot(request.tokens) as alone:
+                    async with self._may_be_cut_off():
+                        sent = await send(
+                            request, self._transport, self._provider, now=self._clock.now, may_resend=not task.freed
+                        )
+                    del request  # the body is built again for another send, rather than kept while the row waits
+                    await self._follow(task, sent, self._judge.judge(task, sent, alone=alone))
+            except Stopped:
+                return
+
+    @asynccontextmanager
+    async def _may_be_cut_off(self) -> AsyncIterator[None]:
+        """Mark the one stretch of a worker that a stop may cancel when its grace is over."""
+        worker = asyncio.current_task()
+        assert worker is not None
+        self._posting.add(worker)
+        try:
+            yield
+        finally:
+            self._posting.discard(worker)
+
+    async def _follow(self, task: Task, sent: Sent, step: Step) -> None:
+        match step:
+            case Done(result=Reply() as reply):
+                self._any_reply = True
+                await self._end(task, self._outcome(task, sent, reply))
+                await self._settle_withheld()
+            case Done(result=fault):
+                await self._end(task, self._outcome(task, sent, fault))
+            case Later(after=after):
+                self._feed.put_back(task, after)
+            case Shelve():
+                self._feed.shelve(task)
+            case Withhold():
+                self._withheld.append((task, sent))
+                self._feed.finished()
+        if self._feed.idle and self._feed.waiting:
+            self._judge.nobody_left_to_ask()
+
+    def _outcome(self, task: Task, sent: Sent, result: Reply | Fault) -> Outcome:
+        cost = self._settings.pricing.cost(result) if isinstance(result, Reply) else None
+        return Outcome(task.row.index, task.attempts, sent.elapsed, result, cost)
+
+    async def _end(self, task: Task, outcome: Outcome) -> None:
+        recorded = await self._recorder.record(outcome)
+        if recorded:
+            self._judge.streak.ended(task.row.index)
+            await self._sealing.recorded(task.part)
+        self._feed.finished()
+
+    async def _settle_withheld(self) -> None:
+        """Give up the rows that may not be sent again, now that somebody got through or nobody else is left to ask."""
+        while self._withheld and not self._stop.requested:
+            task, sent = self._withheld.pop()
+            if await self._recorder.record(self._outcome(task, sent, sent.result)):
+                self._judge.streak.ended(task.row.index)
+                await self._sealing.recorded(task.part)
+
+    # -- time
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_S)
+            self._show()
+            # By the wall clock each time, so that a suspended machine does not shift the deadline.
+            if self._settings.deadline is not None and self._clock.wall() >= self._settings.deadline:
+                self._stop.request("the deadline has passed", 3)
+
+    def _show(self, *, finished: bool = False) -> None:
+        self._observer.progress(
+            self._books.picture(
+                feed=self._feed,
+                gate=self._gate,
+                traffic=self._judge.traffic,
+                stop=self._stop,
+                per_minute=self._settings.requests_per_minute,
+                finished=finished,
+            )
+        )
+
+    async def _heed_stop(self) -> None:
+        """On a stop send nothing more, await what is in flight, and when the grace is over cut it off."""
+        await self._stop.wait()
+        self._feed.stop()
+        self._gate.stopped()
+        self._sealing.stopped()
+        await asyncio.sleep(self._settings.grace)
+        self._judge.traffic.requests += len(self._posting)
+        self._judge.traffic.ambiguous += len(self._posting)
+        for worker in self._posting:
+            worker.cancel()
+
+
+def _pacer(per_minute: float | None) -> Pacer | None:
+    return Pacer(per_minute) if per_minute is not None else None
+
+
+def _next(batches: Iterator[Sequence[Row]]) -> Sequence[Row] | None:
+    return next(batches, None)

@@ -1,0 +1,65 @@
+"""Counting down the rows of open parts, and sealing each in a thread after its last row is recorded."""
+
+import asyncio
+from concurrent.futures import Executor
+
+from pipeline.core.errors import RowcallError
+from pipeline.core.interfaces import Journal
+from pipeline.core.types import Part
+from pipeline.engine.stop import Stop
+
+# Parts that are complete and wait for their turn; past it the workers wait too, so that unsealed rows stay bounded.
+MOST_WAITING = 64
+
+
+class Sealing:
+    """Counts down the rows of each open part and seals it when none is left, unless the run is to stop."""
+
+    def __init__(self, journal: Journal, thread: Executor, stop: Stop, *, most_open_bytes: int) -> None:
+        self._journal = journal
+        self._thread = thread
+        self._stop = stop
+        self._most_open_bytes = most_open_bytes
+        self._left: dict[Part, int] = {}
+        self._complete: asyncio.Queue[Part | None] = asyncio.Queue(MOST_WAITING)
+        self._sealed = asyncio.Event()
+
+    async def opened(self, part: Part, missing: int) -> None:
+        """Note a part whose rows are about to be sent; with none missing it is sealed at once."""
+        self._left[part] = missing
+        if missing == 0:
+            await self._complete.put(part)
+
+    async def room(self) -> None:
+        """Wait while the open parts occupy more than `checkpoint.max_open_megabytes`, as long as some are open."""
+        while self._left and not self._stop.requested and self._journal.open_bytes() > self._most_open_bytes:
+            self._sealed.clear()
+            await self._sealed.wait()
+
+    async def recorded(self, part: Part) -> None:
+        """Note that one more row of the part is on disk."""
+        self._left[part] -= 1
+        if self._left[part] == 0:
+            await self._complete.put(part)
+
+    async def close(self) -> None:
+        """Let `run` end once what is complete is sealed."""
+        await self._complete.put(None)
+
+    def stopped(self) -> None:
+        """Wake whoever waits for room: the run ends."""
+        self._sealed.set()
+
+    async def run(self) -> None:
+        """Seal complete parts, one after another, until closed. After a stop they are left to the next run."""
+        loop = asyncio.get_running_loop()
+        while (part := await self._complete.get()) is not None:
+            if self._stop.requested:
+                continue
+            try:
+                await loop.run_in_executor(self._thread, self._journal.seal, part)
+            except RowcallError as error:
+                self._stop.request(str(error), error.exit_code)
+                continue
+            del self._left[part]
+            self._sealed.set()

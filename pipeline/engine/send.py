@@ -1,0 +1,57 @@
+"""One send of one row: build the request, wait for the gate, post, read the answer."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+from pipeline.core.errors import BadRowError
+from pipeline.core.interfaces import Provider, Render, Transport
+from pipeline.core.types import Fault, FaultKind, Reply, Request, Response, Row
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What came of a send. `requests` is how many left the machine: two where a stale connection was met."""
+
+    result: Reply | Fault
+    elapsed: float
+    requests: int = 1
+
+
+class Builder:
+    """Row -> Request, on the loop, or in a thread where rendering reads files."""
+
+    def __init__(self, render: Render, provider: Provider, thread: Executor | None) -> None:
+        self._render = render
+        self._provider = provider
+        self._thread = thread
+
+    async def build(self, row: Row) -> Request | Fault:
+        """Give the request, or the fault `bad_row`."""
+        if self._thread is None:
+            return self._build(row)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._build, row)
+
+    def _build(self, row: Row) -> Request | Fault:
+        try:
+            return self._provider.encode(self._render(row))
+        except BadRowError as error:
+            return Fault(FaultKind.REJECTED, "bad_row", str(error))
+
+
+async def send(request: Request, transport: Transport, provider: Provider, *, now: Callable[[], float], may_resend: bool) -> Sent:
+    """Post the request and read the answer.
+
+    With `may_resend`, a connection that the server had already closed is met by one more send at once: nothing was
+    served, so it costs the row nothing.
+    """
+    started = now()
+    answer = await transport.post(request)
+    requests = 1
+    if may_resend and isinstance(answer, Fault) and answer.free:
+        started = now()
+        answer = await transport.post(request)
+        requests = 2
+    result = provider.decode(answer, request) if isinstance(answer, Response) else answer
+    return Sent(result, now() - started, requests)

@@ -1,0 +1,384 @@
+"""The whole engine in virtual time, against a scripted endpoint."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.core.parts import plan
+from pipeline.core.retry import RetryPolicy
+from pipeline.core.tally import Tally
+from pipeline.core.types import Fault, FaultKind, Reply, Response
+from pipeline.engine.run import Result, Run, Settings, Threads, Work
+from pipeline.engine.stop import Stop
+from tests.fakes import (
+    Answer,
+    FakeJournal,
+    FakeProvider,
+    FakeSource,
+    ScriptedTransport,
+    VirtualLoop,
+    Watcher,
+    render,
+    run_virtual,
+    virtual_clock,
+)
+
+SETTINGS = Settings(concurrency=8, policy=RetryPolicy(), grace=120.0)
+
+
+@dataclass
+class Seen:
+    result: Result
+    journal: FakeJournal
+    transport: ScriptedTransport
+    watcher: Watcher
+    seconds: float = 0.0
+
+    @property
+    def failed(self) -> dict[int, str]:
+        return {row: o.result.error_kind for row, o in self.journal.done.items() if isinstance(o.result, Fault)}
+
+
+@dataclass
+class Case:
+    """A job of `rows` rows; `at` lists (time, what to do with the stop)."""
+
+    rows: int = 100
+    script: Callable[[int, int, float], Answer] = lambda row, nth, now: 200
+    settings: Settings = SETTINGS
+    latency: float = 1.0
+    part_rows: int = 40
+    at: list[tuple[float, Callable[[Stop], None]]] = field(default_factory=list)
+    journal: FakeJournal = field(default_factory=FakeJournal)
+    tally: Tally = field(default_factory=Tally)
+
+
+def play(case: Case) -> Seen:
+    """Run it to its end and check what must hold for every run."""
+
+    parts = list(plan(0, case.rows, case.part_rows, next_id=0))
+
+    async def main(loop: VirtualLoop) -> Seen:
+        clock = virtual_clock(loop)
+        transport = ScriptedTransport(case.script, clock.now, case.latency)
+        watcher, stop = Watcher(), Stop()
+        for seconds, action in case.at:
+            loop.call_later(seconds, action, stop)
+        threads = Threads.start(render=False)
+        try:
+            run = Run(
+                Work([part for part in parts if part not in case.journal.sealed], case.rows, case.tally),
+                case.settings,
+                source=FakeSource(case.rows),
+                journal=case.journal,
+                render=render,
+                provider=FakeProvider(),
+                transport=transport,
+                observer=watcher,
+                stop=stop,
+                threads=threads,
+                clock=clock,
+            )
+            return Seen(await run.go(), case.journal, transport, watcher, loop.time())
+        finally:
+            threads.close()
+
+    seen: Seen = run_virtual(main)
+    assert not seen.journal.twice, "an outcome was recorded twice"
+    assert seen.transport.in_flight == 0
+    assert seen.transport.peak <= case.settings.concurrency
+    assert seen.result.tally.done == len(case.journal.done)
+    assert seen.result.traffic.requests == len(seen.transport.sends)
+    if seen.result.stopped is None:
+        assert sorted(case.journal.done) == list(range(case.rows))
+        assert sorted(case.journal.sealed, key=lambda part: part.id) == parts
+    for row, outcome in case.journal.done.items():
+        if isinstance(outcome.result, Reply):
+            assert outcome.result.text == f"row {row}"
+    return seen
+
+
+def test_every_row_is_asked_once_and_recorded_when_nothing_fails():
+    seen = play(Case(rows=100))
+    assert seen.result.tally.ok == 100
+    assert set(seen.transport.per_row.values()) == {1}
+
+
+def test_the_start_is_one_request_then_four_then_all():
+    seen = play(Case(rows=100))
+    starts = [sum(1 for at, _ in seen.transport.sends if at == second) for second in (0.0, 1.0, 2.0)]
+    assert starts == [1, 4, 8]
+
+
+def test_a_job_without_rows_ends_at_once():
+    assert play(Case(rows=0)).result.tally.done == 0
+
+
+@pytest.mark.parametrize("rows", [1, 3, 24, 25, 100, 1000])
+def test_when_nobody_is_there_the_run_stops_and_no_row_fails(rows):
+    down = Fault(FaultKind.DOWN, "connection", "refused")
+    seen = play(Case(rows=rows, script=lambda row, nth, now: down, latency=0.01))
+    assert seen.result.stop_code == 3
+    assert seen.journal.done == {}
+    wanted = 200 if rows >= 25 else 8 * rows
+    assert wanted <= len(seen.transport.sends) <= wanted + 8
+
+
+@pytest.mark.parametrize("rows", [1, 10, 300])
+def test_when_every_answer_is_a_server_error_no_row_fails_before_the_run_stops(rows):
+    seen = play(Case(rows=rows, script=lambda row, nth, now: 500, latency=0.01))
+    assert (seen.result.stop_code, seen.journal.done) == (3, {})
+
+
+def test_an_outage_in_the_middle_stops_the_run_and_fails_no_row():
+    seen = play(Case(rows=500, script=lambda row, nth, now: 200 if now < 20 else 503))
+    assert seen.result.stop_code == 3
+    assert seen.failed == {}
+    assert 100 < len(seen.journal.done) < 200
+
+
+def test_a_row_that_always_fails_among_good_ones_fails_after_its_attempts():
+    seen = play(Case(rows=200, script=lambda row, nth, now: 500 if row == 20 else 200))
+    assert seen.failed == {20: "server_error"}
+    assert seen.transport.per_row[20] == 8
+    assert seen.result.stopped is None
+
+
+def test_three_poison_rows_near_the_end_do_not_keep_the_job_from_finishing():
+    seen = play(Case(rows=100, script=lambda row, nth, now: 500 if row in (80, 84, 85) else 200))
+    assert set(seen.failed) == {80, 84, 85}
+    assert seen.result.stopped is None
+
+
+def test_a_malformed_reply_is_sent_again_once_and_never_more():
+    garbage = Response(500, {"resends": "1"}, b"")
+    seen = play(Case(rows=50, script=lambda row, nth, now: garbage if row == 7 else 200))
+    assert set(seen.failed) == {7}
+    assert seen.transport.per_row[7] == 2
+
+
+def test_when_every_reply_is_malformed_a_large_job_stops_before_any_row_fails():
+    garbage = Response(500, {"resends": "1"}, b"")
+    seen = play(Case(rows=500, script=lambda row, nth, now: garbage))
+    assert (seen.result.stop_code, seen.journal.done) == (3, {})
+    assert max(seen.transport.per_row.values()) <= 2
+
+
+def test_when_every_reply_is_malformed_a_small_job_ends_with_failed_rows_sent_twice_each():
+    garbage = Response(500, {"resends": "1"}, b"")
+    seen = play(Case(rows=5, script=lambda row, nth, now: garbage))
+    assert set(seen.failed) == set(range(5))
+    assert set(seen.transport.per_row.values()) == {2}
+
+
+def test_a_wrong_key_at_the_start_stops_within_five_requests_and_fails_no_row():
+    seen = play(Case(rows=100, script=lambda row, nth, now: 401))
+    assert seen.result.stop_code == 5
+    assert len(seen.transport.sends) == 1
+    assert seen.journal.done == {}
+
+
+def test_a_single_refusal_among_thousands_of_replies_does_not_end_the_run():
+    seen = play(Case(rows=300, script=lambda row, nth, now: 401 if (row, nth) == (150, 1) else 200))
+    assert seen.result.stopped is None
+    assert seen.result.tally.ok == 300
+    assert seen.transport.per_row[150] == 2
+
+
+def test_after_a_refusal_one_other_row_goes_out_alone_five_seconds_later():
+    seen = play(Case(rows=300, script=lambda row, nth, now: 401 if (row, nth) == (150, 1) else 200))
+    refused_at = next(at for at, row in seen.transport.sends if row == 150) + 1.0
+    in_pause = [at for at, _ in seen.transport.sends if refused_at < at < refused_at + 5]
+    witness = [(at, row) for at, row in seen.transport.sends if refused_at + 5 <= at < refused_at + 6]
+    assert in_pause == []
+    assert len(witness) == 1
+    assert witness[0][1] != 150
+
+
+def test_a_key_that_is_revoked_in_the_middle_stops_the_run_with_all_its_rows_still_to_do():
+    seen = play(Case(rows=300, script=lambda row, nth, now: 200 if now < 10 else 401))
+    assert seen.result.stop_code == 5
+    assert seen.failed == {}
+    refused = [at for at, _ in seen.transport.sends if at >= 10]
+    assert len(refused) <= 8 + 1
+
+
+def test_a_row_that_is_refused_three_times_while_others_succeed_fails_with_that_kind():
+    seen = play(Case(rows=300, script=lambda row, nth, now: 401 if row == 150 else 200))
+    assert seen.failed == {150: "unauthorized"}
+    assert seen.transport.per_row[150] == 3
+
+
+@pytest.mark.parametrize("rows", [1, 2, 9])
+def test_a_key_revoked_for_the_last_rows_ends_the_run_whatever_their_number(rows):
+    seen = play(Case(rows=20 + rows, script=lambda row, nth, now: 200 if row < 20 else 401))
+    if rows == 1:
+        assert seen.failed == {20: "unauthorized"}
+    else:
+        assert (seen.result.stop_code, seen.failed) == (5, {})
+
+
+def test_nothing_is_sent_before_the_time_the_endpoint_named_and_no_attempt_is_charged():
+    def script(row: int, nth: int, now: float) -> Answer:
+        return Response(429, {"retry-after": "30"}, b"") if 10 <= now < 15 else 200
+
+    seen = play(Case(rows=200, script=script, settings=replace(SETTINGS, policy=RetryPolicy(max_attempts=1))))
+    assert seen.result.tally.ok == 200
+    assert [at for at, _ in seen.transport.sends if 11.0 < at < 41.0] == []
+    after = sorted(at for at, _ in seen.transport.sends if at >= 41.0)[:8]
+    assert len(set(after)) > 4, "everybody woke at once"
+
+
+def test_throttling_without_a_hint_backs_off_and_fails_nobody():
+    seen = play(Case(rows=60, script=lambda row, nth, now: 429 if now < 600 else 200))
+    assert seen.result.tally.ok == 60
+    assert len(seen.transport.sends) < 60 + 4 * 25, "holds of half a minute on average, four in flight"
+
+
+def test_two_rows_told_to_wait_beyond_belief_stop_the_run_and_name_the_time():
+    far = Response(429, {"retry-after": "86400"}, b"")
+    seen = play(Case(rows=60, script=lambda row, nth, now: far if now > 5 else 200))
+    assert seen.result.stop_code == 3
+    assert "asks to wait until" in (seen.result.stopped or "")
+    assert seen.failed == {}
+
+
+def test_the_rate_stays_below_requests_per_minute():
+    seen = play(Case(rows=200, settings=replace(SETTINGS, requests_per_minute=60.0), latency=0.5))
+    starts = sorted(at for at, _ in seen.transport.sends)
+    for first, after_a_minute in zip(starts, starts[60:], strict=False):
+        assert after_a_minute - first >= 60.0 - 1e-6
+    assert seen.seconds == pytest.approx(200, rel=0.05)
+
+
+def test_an_interrupt_awaits_and_records_what_is_in_flight_and_sends_nothing_more():
+    seen = play(Case(rows=300, latency=3.0, at=[(20.5, lambda stop: stop.request("interrupted", 3))]))
+    assert seen.result.stop_code == 3
+    assert max(at for at, _ in seen.transport.sends) <= 20.5
+    assert len(seen.journal.done) == len(seen.transport.sends)
+    assert seen.result.traffic.ambiguous == 0
+
+
+def test_when_the_grace_is_over_what_is_still_in_flight_is_cut_off_and_counted():
+    seen = play(
+        Case(
+            rows=300,
+            latency=500.0,
+            settings=replace(SETTINGS, grace=10.0),
+            at=[(20.0, lambda stop: stop.request("interrupted", 3))],
+        )
+    )
+    assert seen.seconds == pytest.approx(30.0)
+    assert seen.result.traffic.ambiguous == 1
+
+
+def test_a_stop_during_a_hold_or_a_backoff_ends_the_run_at_once():
+    seen = play(
+        Case(
+            rows=60,
+            script=lambda row, nth, now: Response(429, {"retry-after": "800"}, b""),
+            at=[(50.0, lambda stop: stop.request("interrupted", 3))],
+        )
+    )
+    assert seen.seconds == pytest.approx(50.0)
+
+
+def test_nothing_is_sent_after_the_deadline():
+    seen = play(Case(rows=1000, settings=replace(SETTINGS, deadline=1_800_000_000.0 + 30)))
+    assert seen.result.stop_code == 3
+    assert max(at for at, _ in seen.transport.sends) <= 31.0
+
+
+def test_a_resumed_run_asks_only_what_is_missing():
+    first = play(Case(rows=300, at=[(10.5, lambda stop: stop.request("interrupted", 3))]))
+    again = play(Case(rows=300, journal=first.journal, tally=first.result.tally))
+    assert not {row for _, row in first.transport.sends} & {row for _, row in again.transport.sends}
+    assert again.result.tally.ok == 300
+    assert again.result.resumed == len(first.transport.sends)
+
+
+def test_a_connection_the_server_had_closed_costs_the_row_nothing():
+    closed = Fault(FaultKind.TRANSIENT, "connection", "closed", ambiguous=True, free=True)
+    seen = play(
+        Case(
+            rows=50,
+            script=lambda row, nth, now: closed if nth == 1 else 200,
+            settings=replace(SETTINGS, policy=RetryPolicy(max_attempts=1)),
+        )
+    )
+    assert seen.result.tally.ok == 50
+
+
+def test_slow_rows_hold_up_their_part_and_not_the_run():
+    def script(row: int, nth: int, now: float) -> Answer:
+        return 500 if row == 3 and nth < 7 else 200
+
+    seen = play(Case(rows=2000, script=script, part_rows=100))
+    assert seen.seconds < 2000 / 8 * 1.2
+    assert seen.journal.sealed[0].id != 0
+
+
+def test_waiting_rows_keep_no_slot_at_forty_percent_faults():
+    seen = play(Case(rows=2000, script=lambda row, nth, now: 503 if (row * 7919 + nth * 104729) % 10 < 4 else 200, part_rows=500))
+    assert seen.result.stopped is None
+    busy = len(seen.transport.sends) / 8
+    assert seen.seconds < busy * 1.3
+
+
+def test_new_parts_wait_while_too_much_is_open_but_open_ones_go_on():
+    journal = FakeJournal(bytes_open=2**40)
+    seen = play(Case(rows=200, part_rows=40, journal=journal))
+    assert seen.result.tally.ok == 200
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    data=st.lists(st.sampled_from([200, 200, 200, 200, 400, 429, 500, 503]), min_size=40, max_size=200),
+    rows=st.integers(1, 120),
+    concurrency=st.integers(1, 16),
+)
+def test_every_row_ends_once_or_the_run_is_stopped(data, rows, concurrency):
+    case = Case(
+        rows=rows,
+        script=lambda row, nth, now: data[(row * 31 + nth * 17) % len(data)],
+        settings=replace(SETTINGS, concurrency=concurrency),
+        latency=0.5,
+    )
+    seen = play(case)
+    if seen.result.stopped is not None:
+        assert seen.result.stop_code == 3
+
+
+@settings(max_examples=40, deadline=None)
+@given(cut=st.floats(0.1, 60.0), seed=st.integers(0, 1000))
+def test_a_run_stopped_anywhere_and_resumed_equals_an_undisturbed_one(cut, seed):
+    def script(row: int, nth: int, now: float) -> Answer:
+        return 400 if row % 17 == 3 else 503 if (row * 13 + nth * 7 + seed) % 9 == 0 else 200
+
+    first = play(Case(rows=150, script=script, at=[(cut, lambda stop: stop.request("interrupted", 3))]))
+    second = play(Case(rows=150, script=script, journal=first.journal, tally=first.result.tally))
+    assert sorted(second.journal.done) == list(range(150))
+    assert set(second.failed) == {row for row in range(150) if row % 17 == 3}
+
+
+def test_progress_is_shown_each_second_and_adds_up():
+    seen = play(Case(rows=100))
+    assert len(seen.watcher.pictures) >= seen.seconds
+    last = seen.watcher.pictures[-1]
+    assert (last.rows, last.ok, last.finished) == (100, 100, True)
+
+
+def test_a_stop_requested_twice_keeps_its_first_reason():
+    async def main(loop: VirtualLoop) -> Stop:
+        stop = Stop()
+        stop.request("first", 3)
+        stop.request("second", 5)
+        await asyncio.sleep(0)
+        return stop
+
+    stop = run_virtual(main)
+    assert (stop.reason, stop.exit_code) == ("first", 3)
