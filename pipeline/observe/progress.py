@@ -1,0 +1,110 @@
+"""Showing a run under way: a bar on a terminal, a line now and then elsewhere, or nothing."""
+
+import sys
+import time
+from collections.abc import Callable
+from typing import Literal, TextIO
+
+from tqdm import tqdm
+
+from pipeline.core.interfaces import Observer
+from pipeline.core.redact import harmless
+from pipeline.core.tally import Progress
+from pipeline.observe.wording import line
+
+LINE_EVERY_S = 30.0
+Mode = Literal["auto", "bar", "log", "none"]
+
+
+class Bar:
+    """A tqdm bar, redrawn as often as the run reports; notices go above it."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._bar: tqdm[object] | None = None
+
+    def progress(self, now: Progress) -> None:
+        if self._bar is None:
+            self._bar = tqdm(
+                total=now.rows,
+                initial=now.resumed,
+                file=self._stream,
+                bar_format="{percentage:3.0f}%|{bar:16}| {desc}",
+                dynamic_ncols=True,
+            )
+        self._bar.n = now.done
+        self._bar.set_description_str(line(now), refresh=True)
+        if now.finished:
+            self._bar.close()
+            self._bar = None
+
+    def notice(self, text: str) -> None:
+        tqdm.write(f"rowcall: {harmless(text)}", file=self._stream)
+
+
+class Log:
+    """One plain line every half minute, and at the end; notices as they come."""
+
+    def __init__(self, stream: TextIO, *, now: Callable[[], float] = time.monotonic) -> None:
+        self._stream = stream
+        self._now = now
+        self._last = now()
+
+    def progress(self, now: Progress) -> None:
+        if now.finished or self._now() - self._last >= LINE_EVERY_S:
+            self._last = self._now()
+            self._say(line(now))
+
+    def notice(self, text: str) -> None:
+        self._say(text)
+
+    def _say(self, text: str) -> None:
+        print(f"rowcall: {harmless(text)}", file=self._stream, flush=True)  # noqa: T201
+
+
+class Notices:
+    """No progress, only what a person should read."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._log = Log(stream)
+
+    def progress(self, now: Progress) -> None:
+        """Show nothing."""
+
+    def notice(self, text: str) -> None:
+        self._log.notice(text)
+
+
+class Silent:
+    """Nothing at all."""
+
+    def progress(self, now: Progress) -> None:
+        """Show nothing."""
+
+    def notice(self, text: str) -> None:
+        """Say nothing."""
+
+
+class Several:
+    """Tells several observers, in order."""
+
+    def __init__(self, *observers: Observer) -> None:
+        self._observers = observers
+
+    def progress(self, now: Progress) -> None:
+        for observer in self._observers:
+            observer.progress(now)
+
+    def notice(self, text: str) -> None:
+        for observer in self._observers:
+            observer.notice(text)
+
+
+def choose(mode: Mode, *, quiet: bool = False, stream: TextIO | None = None) -> Observer:
+    """Give the observer for a command line: `auto` is a bar on a terminal and lines elsewhere; quiet leaves nothing."""
+    stream = stream or sys.stderr
+    if quiet:
+        return Silent()
+    if mode == "auto":
+        mode = "bar" if stream.isatty() else "log"
+    return {"bar": Bar, "log": Log, "none": Notices}[mode](stream)
