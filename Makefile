@@ -1,0 +1,46 @@
+# Every verb sets up what it needs: Python 3.11 or newer, make and a package index are enough.
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python; do \
+	$$python -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-all check bench clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## make the virtual environment .venv (made again only when pyproject.toml changes)
+
+$(READY): pyproject.toml
+	@test -n "$(PYTHON)" || { echo "rowcall needs Python 3.11 or newer; name it with make PYTHON=/path/to/python3"; exit 1; }
+	@echo "making $(VENV) with $$($(PYTHON) --version)"
+	@rm -rf $(VENV) && $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $(READY)
+
+demo: $(READY) ## caption photographs and answer questions through a simulated endpoint; results in out/demo/
+	@$(BIN)/rowcall run configs/demo-captions.yaml
+	@$(BIN)/rowcall run configs/demo-questions.yaml
+	@$(BIN)/python configs/show.py out/demo/captions.parquet title completion finish_reason total_tokens
+	@$(BIN)/python configs/show.py out/demo/answers.parquet question answer completion status
+
+test: $(READY) ## run the quick tests
+	@$(BIN)/python -m pytest
+
+test-all: $(READY) ## run every test, and print each promise with the goal and what was seen
+	@$(BIN)/python -m tests.whole.claims
+	@$(BIN)/python -m pytest -m "slow or not slow"
+
+check: $(READY) ## lint, formatting, types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+bench: $(READY) ## rows/s beside a bare aiohttp loop, in alternation
+	@$(BIN)/python -m tests.bench.bench
+
+clean: ## remove the virtual environment, caches and the demo's output
+	rm -rf $(VENV) out build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find pipeline tests -name __pycache__ -type d -prune -exec rm -rf {} +
