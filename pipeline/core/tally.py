@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 
+from pipeline.core.empty import is_empty
 from pipeline.core.types import Outcome, Reply
 
 # Latencies are counted in buckets that grow by 5 % each, from 1 ms: a percentile is right to 2.5 %, in about 200 integers.
@@ -41,7 +42,7 @@ class Tally:
         match outcome.result:
             case Reply(text=text, finish_reason=reason, usage=usage, extra=extra):
                 self.ok += sign
-                self.empty += sign * (not text and extra is None)
+                self.empty += sign * is_empty(text, extra)
                 self.prompt_tokens += sign * (usage.prompt or 0)
                 self.completion_tokens += sign * (usage.completion or 0)
                 self.finish_reasons[reason or "none"] += sign

@@ -1,0 +1,120 @@
+"""The seam to endpoints: Prompt -> Request, Response -> Reply | Fault. Pure; how providers differ is in their Dialect."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from pipeline.core.errors import ConfigError
+from pipeline.core.retry_after import SPOKEN, retry_after
+from pipeline.core.tokens import estimate
+from pipeline.core.types import Fault, FaultKind, Prompt, Reply, Request, Response
+from pipeline.providers.body import body_of, image_count, opening_of, text_size
+from pipeline.providers.endpoint import Dialect, EndpointSettings, headers_of, origin_of, url_of
+from pipeline.providers.openai import OPENAI, SIMULATED
+from pipeline.providers.parse import Parsed, parse
+from pipeline.providers.policy import MALFORMED, QUEUED, UNKNOWN_REQUEST, Rule, bound_resends, judge
+from pipeline.providers.refusals import Refusal, excerpt, read_error_in_200, read_refusal, without_words
+from pipeline.providers.replies import read_reply
+from pipeline.providers.segmind import SEGMIND
+from pipeline.providers.stream import join_stream, looks_like_stream
+
+DIALECTS: Mapping[str, Dialect] = {dialect.name: dialect for dialect in (SEGMIND, OPENAI, SIMULATED)}
+
+_MOST_MESSAGE = 500
+# Sent with every answer by some, about their rate limits: a row that met a fault of the server need not wait for those.
+_LIMIT_HEADERS = ("x-rate-limit-", "x-ratelimit-")
+
+
+def build_provider(settings: EndpointSettings, *, redact: Callable[[str], str], wall: Callable[[], float]) -> "ChatProvider":
+    """Make the provider that `settings` name. Raises ConfigError for an address, model, header or parameter that cannot be sent.
+
+    `redact` makes foreign text fit to be shown: one line, no keys; `wall` is Unix time, for hints that are dates.
+    """
+    dialect = DIALECTS.get(settings.provider)
+    if dialect is None:
+        raise ConfigError(f"endpoint.provider: found {settings.provider!r}, allowed {', '.join(DIALECTS)}")
+    return ChatProvider(dialect, settings, redact=redact, wall=wall)
+
+
+class ChatProvider:
+    """Implements core.interfaces.Provider. `url` is where everything is posted; `origin` what the key is bound to."""
+
+    def __init__(
+        self, dialect: Dialect, settings: EndpointSettings, *, redact: Callable[[str], str], wall: Callable[[], float]
+    ) -> None:
+        self.url = url_of(dialect, settings)
+        self.origin = origin_of(self.url)
+        self._dialect = dialect
+        self._redact = redact
+        self._wall = wall
+        self._headers = headers_of(dialect, settings)
+        self._opening = opening_of(settings.params, settings.model if dialect.model_in_body else None)
+        self._most_completion = settings.params.get("max_completion_tokens", settings.params.get("max_tokens"))
+
+    def encode(self, prompt: Prompt) -> Request:
+        """Build the request; the same prompt gives equal bytes. Raises BadRowError if the row's values are no JSON."""
+        tokens = estimate(text_bytes=text_size(prompt), images=image_count(prompt), most_completion=self._most_completion)
+        return Request(prompt.row, self.url, self._headers, body_of(prompt, self._opening), tokens)
+
+    def decode(self, response: Response, request: Request) -> Reply | Fault:
+        """Read an answer of any status. `request` is what it answers: what it quotes of it is no word of its own."""
+        if not 200 <= response.status < 300:
+            return self._refused(read_refusal(response, request), response)
+        parsed = _parsed(response)
+        if parsed is not None:
+            reply = read_reply(parsed.value, lossy=parsed.lossy)
+            if reply is not None:
+                return reply
+            refusal = read_error_in_200(parsed.value, response, request)
+            if refusal is not None and response.status != 202:
+                return self._refused(refusal, response)
+        return self._no_completion(response)
+
+    def _no_completion(self, response: Response) -> Fault:
+        said = excerpt(response.body)
+        if response.status == 202:
+            return self._fault(QUEUED, f"HTTP 202: a queued job instead of an answer; is the URL right? {said}", response)
+        words = f"no chat completion: {said}" if said else without_words(response)
+        return self._fault(MALFORMED, words, response)
+
+    def _refused(self, refusal: Refusal, response: Response) -> Fault:
+        rule = _heeding_should_retry(judge(refusal, self._dialect.rules), response)
+        message = refusal.message
+        if rule.error_kind == "insufficient_credits":
+            message += self._dialect.money_note(response.headers)
+        return replace(self._fault(rule, message, response), retry_after=self._hint(rule, refusal))
+
+    def _fault(self, rule: Rule, message: str, response: Response) -> Fault:
+        answered = 200 <= response.status < 300
+        return Fault(
+            rule.kind,
+            rule.error_kind,
+            self._redact(message)[:_MOST_MESSAGE],
+            status=response.status,
+            ambiguous=rule.ambiguous or (answered and rule.kind is FaultKind.TRANSIENT),
+            resends=bound_resends(rule, answered_200=answered),
+        )
+
+    def _hint(self, rule: Rule, refusal: Refusal) -> float | None:
+        headers = refusal.headers
+        if rule.kind in (FaultKind.REJECTED, FaultKind.FATAL):
+            return None
+        if rule.kind is not FaultKind.THROTTLED:
+            headers = {name: value for name, value in headers.items() if not name.startswith(_LIMIT_HEADERS)}
+        return retry_after(headers, wall_now=self._wall(), body_text=refusal.words.around(SPOKEN))
+
+
+def _parsed(response: Response) -> Parsed | None:
+    parsed = parse(response.body)
+    if parsed is None and looks_like_stream(response.headers.get("content-type", ""), response.body):
+        return join_stream(response.body)
+    return parsed
+
+
+def _heeding_should_retry(rule: Rule, response: Response) -> Rule:
+    """Let `x-should-retry` have its say: against another attempt, or for one where the status means nothing to us."""
+    word = response.headers.get("x-should-retry", "").strip().lower()
+    if word == "false" and rule.kind is FaultKind.TRANSIENT and response.status >= 300:
+        return replace(rule, kind=FaultKind.REJECTED, resends=None)
+    if word == "true" and rule is UNKNOWN_REQUEST:
+        return replace(rule, kind=FaultKind.TRANSIENT)
+    return rule
