@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Callable
-from typing import Literal, TextIO
+from typing import Literal, NoReturn, TextIO
 
 from tqdm import tqdm
 
@@ -21,22 +21,24 @@ class Bar:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._bar: tqdm[object] | None = None
+        self._bar: tqdm[NoReturn] | None = None
 
     def progress(self, now: Progress) -> None:
-        if self._bar is None:
-            self._bar = tqdm(
-                total=now.rows,
-                initial=now.resumed,
-                file=self._stream,
-                bar_format="{percentage:3.0f}%|{bar:16}| {desc}",
-                dynamic_ncols=True,
-            )
-        self._bar.n = now.done
-        self._bar.set_description_str(line(now), refresh=True)
+        bar = self._bar or self._begin(now)
+        bar.n = now.done
+        bar.set_description_str(line(now), refresh=True)
         if now.finished:
-            self._bar.close()
-            self._bar = None
+            bar.close()
+        self._bar = None if now.finished else bar
+
+    def _begin(self, now: Progress) -> "tqdm[NoReturn]":
+        return tqdm(
+            total=now.rows,
+            initial=now.resumed,
+            file=self._stream,
+            bar_format="{percentage:3.0f}%|{bar:16}| {desc}",
+            dynamic_ncols=True,
+        )
 
     def notice(self, text: str) -> None:
         tqdm.write(f"rowcall: {harmless(text)}", file=self._stream)
@@ -59,7 +61,7 @@ class Log:
         self._say(text)
 
     def _say(self, text: str) -> None:
-        print(f"rowcall: {harmless(text)}", file=self._stream, flush=True)  # noqa: T201
+        print(f"rowcall: {harmless(text)}", file=self._stream, flush=True)
 
 
 class Notices:
@@ -107,4 +109,9 @@ def choose(mode: Mode, *, quiet: bool = False, stream: TextIO | None = None) -> 
         return Silent()
     if mode == "auto":
         mode = "bar" if stream.isatty() else "log"
-    return {"bar": Bar, "log": Log, "none": Notices}[mode](stream)
+    match mode:
+        case "bar":
+            return Bar(stream)
+        case "log":
+            return Log(stream)
+    return Notices(stream)

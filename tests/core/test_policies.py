@@ -1,5 +1,6 @@
 """Laws and tables of the decisions without I/O: retry, pacing, streak, fatal, start, parts, pricing."""
 
+import itertools
 from collections import Counter
 
 import pytest
@@ -77,7 +78,7 @@ def test_starts_are_never_above_the_rate(per_minute, steps):
         now += pause
         booked.append((now + pacer.reserve(now, cost), cost))
     assert [start for start, _ in booked] == sorted(start for start, _ in booked)
-    for (start, cost), (following, _) in zip(booked, booked[1:], strict=False):
+    for (start, cost), (following, _) in itertools.pairwise(booked):
         assert following - start >= min(cost, per_minute) * 60 / per_minute - 1e-6
 
 

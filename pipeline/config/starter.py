@@ -1,0 +1,73 @@
+"""What `rowcall init` writes: a commented config to start from, and the JSON Schema for editors."""
+
+import json
+
+from pipeline.config.model import Config
+
+_ENDPOINTS = {
+    "segmind": """\
+endpoint:
+  provider: segmind
+  model: mixtral-8x22b-instruct    # the last part of the URL on the model's page
+  api_key_env: SEGMIND_API_KEY     # the name of an environment variable, never the key itself
+""",
+    "openai": """\
+endpoint:
+  provider: openai                 # also vLLM, llama.cpp, Ollama, LiteLLM and the like
+  base_url: http://localhost:8000/v1
+  model: my-model                  # the name the server knows it by
+  # api_key_env: OPENAI_API_KEY    # the name of an environment variable, if the server wants a key
+""",
+}
+
+_TEXT = """\
+prompt:
+  # system: You answer in one sentence.
+  user: "Summarize in one sentence: {{ text }}"   # Jinja2 over the row's columns
+  # messages: conversation         # or a column with whole conversations, instead of user
+"""
+
+_IMAGES = """\
+prompt:
+  system: You write alt text.
+  user: "Describe this picture in one sentence."   # Jinja2 over the row's columns: {{ title }}
+  images: photo                    # column with bytes, {bytes, path} structs, paths, URLs or data URIs
+
+images:
+  # root: photos                   # for a column of paths: nothing outside this folder is read
+  max_megabytes: 20
+"""
+
+
+def starter(provider: str, *, images: bool) -> str:
+    """Give a config that loads as it is, with the common choices beside it as comments."""
+    data = "photos.parquet" if images else "rows.csv"
+    return f"""\
+# A rowcall job. `rowcall check FILE` shows what it would send; `rowcall run FILE` runs it, or goes on with it.
+# Paths are relative to this file.
+input:
+  path: {data}   # file, folder or glob, or a list: .parquet .csv .tsv .jsonl (+ .gz)
+
+{_IMAGES if images else _TEXT}
+{_ENDPOINTS[provider]}
+request:                           # merged into every request body as it is
+  temperature: 0
+  max_tokens: 256
+
+limits:
+  concurrency: 16                  # requests in flight
+  # requests_per_minute: 60        # if you know the endpoint's limit
+
+# pricing: {{prompt_per_million: 0.15, completion_per_million: 0.60}}   # fills the cost column
+
+# stop: {{deadline: 8h}}             # send nothing after it; the same command goes on later
+
+output:
+  path: out/{"captions" if images else "answers"}.parquet   # no suffix: a folder of parts
+  # columns: [id]                  # input columns to keep; default all but image bytes
+"""
+
+
+def json_schema() -> str:
+    """Give the JSON Schema of a config."""
+    return json.dumps(Config.model_json_schema(), indent=2) + "\n"
