@@ -110,8 +110,11 @@ class Progress:
 
     `per_minute` is the requests started in the last minute, `requests_per_minute` the configured limit or None.
     `held_until` is wall-clock seconds since the epoch, with the reason in `held_by`. `eta_s` is None while unknown.
+    `tally` and `traffic` are the run's own, still counting: read them now or never, and change nothing.
     """
 
+    tally: Tally = field(repr=False)
+    traffic: Traffic = field(repr=False)
     rows: int
     resumed: int
     ok: int

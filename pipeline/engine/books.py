@@ -54,6 +54,8 @@ class Books:
         rate = (done - before) / (now - then) if now > then else 0.0
         held = gate.held_until > now
         return Progress(
+            tally=self.tally,
+            traffic=traffic,
             rows=self.rows,
             resumed=self.resumed,
             ok=self.tally.ok,

@@ -1,0 +1,244 @@
+"""The job's input: which files belong to it, since when, and their rows as one numbered sequence.
+
+A file joins the job once. Later it may vanish (its recorded rows stand), move, or be joined by others; it may not change.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from pipeline.checkpoint.entries import StoredFile
+from pipeline.checkpoint.layout import Layout
+from pipeline.checkpoint.record import Record
+from pipeline.config import Config
+from pipeline.core.errors import BadRowError, MismatchError, SourceError
+from pipeline.core.interfaces import Render
+from pipeline.core.types import Prompt, Row
+from pipeline.sources import (
+    CsvOptions,
+    FileIdentity,
+    KnownFile,
+    ParquetSource,
+    count_rows,
+    identify,
+    is_parquet,
+    join,
+    key_of,
+    list_files,
+    stage,
+    staged_ok,
+)
+
+# A cell under this name, which no input column can have, says that the row's file is gone.
+GONE = "\0gone"
+
+
+@dataclass(frozen=True, slots=True)
+class JoinedFile:
+    """One file of the job: rows `start` to `stop`, readable as Parquet at `path`, or None if it has vanished."""
+
+    stored: StoredFile
+    start: int
+    stop: int
+    original: Path | None
+    path: Path | None
+
+
+def csv_options(config: Config) -> CsvOptions:
+    csv = config.input.csv
+    return CsvOptions(csv.delimiter, csv.encoding, dict(csv.types))
+
+
+def find_files(config: Config) -> list[Path]:
+    """List what `input.path` names now. Raises SourceError for a file that was named and is not there."""
+    return list_files(config.input.path)
+
+
+def join_files(
+    record: Record, layout: Layout, config: Config, found: Sequence[Path], *, notice: Callable[[str], None]
+) -> list[JoinedFile]:
+    """Let new files join the job, and give all of them in the order of joining.
+
+    CSV and JSONL files that are still needed are staged. Raises MismatchError for a file whose content changed.
+    """
+    anchor = layout.output.parent
+    stored = {each.id: each for each in record.files()}
+    keys = [(key_of(path, anchor), path) for path in found]
+    joined = join([_known(each) for each in stored.values()], keys)
+    if joined.changed:
+        names = ", ".join(each.path for each in joined.changed[:3])
+        raise MismatchError(
+            f"{names}: the content changed since it joined the job; put the old file back, start over with --fresh,"
+            " or give another output.path"
+        )
+    for known, key in joined.moved:
+        record.update_file(_with_path(stored[known.id], key))
+    new = [_new_file(path, key, layout, config, len(stored) + number) for number, (key, path) in enumerate(joined.new)]
+    if new:
+        record.add_files(new)
+    if joined.vanished:
+        notice(f"{len(joined.vanished)} input files are gone, such as {joined.vanished[0].path}; their recorded rows stay")
+    return _laid_out(record, layout, config, dict(keys))
+
+
+def _known(stored: StoredFile) -> KnownFile:
+    return KnownFile(
+        stored.id,
+        stored.path,
+        stored.rows,
+        FileIdentity(stored.size, stored.mtime_ns, stored.inode, stored.footer, stored.sha256),
+    )
+
+
+def _with_path(stored: StoredFile, key: str) -> StoredFile:
+    return StoredFile(stored.id, key, stored.rows, stored.size, stored.mtime_ns, stored.inode, stored.footer, stored.sha256)
+
+
+def _new_file(path: Path, key: str, layout: Layout, config: Config, id_: int) -> StoredFile:
+    identity = identify(path)
+    readable = _readable(path, layout, config, id_, identity)
+    return StoredFile(
+        id_, key, count_rows(readable), identity.size, identity.mtime_ns, identity.inode, identity.footer, identity.sha256
+    )
+
+
+def _readable(path: Path, layout: Layout, config: Config, id_: int, identity: FileIdentity) -> Path:
+    """Give the file as Parquet: itself, or its staged copy, made now if need be."""
+    if is_parquet(path):
+        return path
+    target = layout.staged / f"file-{id_:06d}.parquet"
+    options = csv_options(config)
+    if not staged_ok(target, identity, options):
+        stage(path, target, options)
+    return target
+
+
+def _laid_out(record: Record, layout: Layout, config: Config, here: dict[str, Path]) -> list[JoinedFile]:
+    # Rows that are on record and in no retry need no input: a CSV file of last year is not staged again.
+    needed = [part.part for part in record.parts() if part.left]
+    files, start = [], 0
+    for stored in record.files():
+        stop = start + stored.rows
+        original = here.get(stored.path)
+        wanted = stop > record.planned or any(part.start < stop and start < part.stop for part in needed)
+        path = None
+        if original is not None and wanted:
+            identity = FileIdentity(stored.size, stored.mtime_ns, stored.inode, stored.footer, stored.sha256)
+            path = _readable(original, layout, config, stored.id, identity)
+        files.append(JoinedFile(stored, start, stop, original, path))
+        start = stop
+    return files
+
+
+class JoinedSource:
+    """Implements core.interfaces.Source over all files of a job; rows of a vanished file come with the cell GONE."""
+
+    def __init__(self, files: Sequence[JoinedFile], *, prompt_columns: Sequence[str], kept_columns: Sequence[str]) -> None:
+        self._files = [each for each in files if each.stop > each.start]
+        self._segments: list[tuple[int, int, ParquetSource | None, str]] = []
+        for group in _groups(self._files):
+            start, stop = group[0].start, group[-1].stop
+            paths = [each.path for each in group if each.path is not None]
+            source = ParquetSource(paths, prompt_columns=prompt_columns, kept_columns=kept_columns) if paths else None
+            self._segments.append((start, stop, source, group[0].stored.path))
+
+    def count(self) -> int:
+        return self._segments[-1][1] if self._segments else 0
+
+    def rows(self, ranges: Sequence[range]) -> Iterator[Sequence[Row]]:
+        for start, stop, source, name in self._segments:
+            within = [
+                range(max(each.start, start) - start, min(each.stop, stop) - start)
+                for each in ranges
+                if each.start < stop and start < each.stop
+            ]
+            if not within:
+                continue
+            if source is None:
+                for each in within:
+                    yield [Row(start + index, {GONE: name}) for index in each]
+            else:
+                for batch in source.rows(within):
+                    yield [Row(start + row.index, row.cells, row.size) for row in batch] if start else batch
+
+    def columns(self, start: int, stop: int) -> Iterator[pa.RecordBatch]:
+        for first, last, source, name in self._segments:
+            if first < stop and start < last:
+                if source is None:
+                    raise SourceError(f"{name}: the file is gone, and not all of its rows are on record; put it back")
+                yield from source.columns(max(start, first) - first, min(stop, last) - first)
+
+
+def _groups(files: Sequence[JoinedFile]) -> Iterator[list[JoinedFile]]:
+    """Join neighbours that are there into one source; each vanished file stands alone, under its own name."""
+    group: list[JoinedFile] = []
+    for each in files:
+        if group and (each.path is None or group[-1].path is None):
+            yield group
+            group = []
+        group.append(each)
+    if group:
+        yield group
+
+
+def check_vanished(record: Record, files: Sequence[JoinedFile], scope: int) -> None:
+    """Refuse to start when rows that were never asked lie in a file that is gone."""
+    # An open part lacks outcomes; what a retry asks again has one.
+    unasked = [(each.part.start, each.part.stop) for each in record.parts() if each.tally.done < len(each.part)]
+    if scope > record.planned:
+        unasked.append((record.planned, scope))
+    for each in files:
+        if each.original is None and any(start < each.stop and each.start < stop for start, stop in unasked):
+            raise SourceError(
+                f"{each.stored.path}: the file is gone, and not all of its rows are on record; put it back, or start over with --fresh"
+            )
+
+
+def heed_gone(render: Render) -> Render:
+    """Let rows of vanished files fail by name, instead of by their missing columns."""
+
+    def checked(row: Row) -> Prompt:
+        if GONE in row.cells:
+            raise BadRowError(f"the input file {row.cells[GONE]} is gone")
+        return render(row)
+
+    return checked
+
+
+class Fingerprints:
+    """Fills in the sha256 of Parquet files while a run goes on: later it proves a file that was copied or touched."""
+
+    def __init__(self, record: Record, files: Sequence[JoinedFile]) -> None:
+        self._record = record
+        self._files = [each for each in files if each.original is not None and each.stored.sha256 is None]
+        self._stopped = False
+
+    def work(self) -> None:
+        """Hash one file after another until done or stopped. Blocking."""
+        for each in self._files:
+            assert each.original is not None
+            digest = self._digest(each.original)
+            if digest is None:
+                return
+            stored = each.stored
+            self._record.update_file(
+                StoredFile(stored.id, stored.path, stored.rows, stored.size, stored.mtime_ns, stored.inode, stored.footer, digest)
+            )
+
+    def stop(self) -> None:
+        self._stopped = True
+
+    def _digest(self, path: Path) -> str | None:
+        digest = hashlib.sha256()
+        try:
+            with path.open("rb") as file:
+                while block := file.read(1 << 20):
+                    if self._stopped:
+                        return None
+                    digest.update(block)
+        except OSError:
+            return None  # the source itself says what is wrong with the file
+        return digest.hexdigest()

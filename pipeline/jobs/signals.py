@@ -1,0 +1,54 @@
+"""Ctrl-C, SIGTERM and SIGHUP: the first asks a run to end well, the second ends it at once."""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from pipeline.core.errors import StoppedError
+
+EXIT_AT_ONCE = 130
+_HEEDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Interrupts:
+    """Counts signals. While `ask` is set the first one calls it; else it raises StoppedError in the main thread.
+
+    Raising is safe wherever it happens: what is on disk is made for kill -9.
+    """
+
+    def __init__(self) -> None:
+        self.ask: Callable[[str], None] | None = None
+        self.count = 0
+
+    def heed(self, number: int, frame: FrameType | None = None) -> None:
+        self.count += 1
+        name = signal.Signals(number).name
+        if self.count > 1:
+            # Nothing is lost: what was recorded is on disk, and what is in flight cannot be called back.
+            sys.stderr.write("rowcall: stopped at once; the same command goes on where this one left off\n")
+            sys.stderr.flush()
+            os._exit(EXIT_AT_ONCE)
+        if self.ask is None:
+            raise StoppedError(f"interrupted by {name}; the same command goes on")
+        self.ask(name)
+
+
+@contextmanager
+def heeded() -> Iterator[Interrupts]:
+    """Heed signals for as long as the block lasts, in a process's main thread; elsewhere they are its owner's."""
+    interrupts = Interrupts()
+    if threading.current_thread() is not threading.main_thread():
+        yield interrupts
+        return
+    # A job started by nohup has SIGHUP ignored, and means it.
+    heeding = [each for each in _HEEDED if not (each is signal.SIGHUP and signal.getsignal(each) is signal.SIG_IGN)]
+    before = {each: signal.signal(each, interrupts.heed) for each in heeding}
+    try:
+        yield interrupts
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)

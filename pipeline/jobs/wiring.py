@@ -1,0 +1,137 @@
+"""Config -> the parts of a run that need no input data: endpoint, prompts, engine settings."""
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from pipeline.checkpoint.layout import Layout
+from pipeline.config import Config
+from pipeline.config.facts import facts_of
+from pipeline.config.secrets import check_plain_http, resolve
+from pipeline.core.errors import ConfigError
+from pipeline.core.pricing import Pricing
+from pipeline.core.redact import Redactor
+from pipeline.core.retry import RetryPolicy
+from pipeline.engine.run import Settings
+from pipeline.engine.transport import TransportSettings
+from pipeline.prompts import PromptSettings, Renderer, build_render
+from pipeline.providers import ChatProvider, EndpointSettings, build_provider
+from pipeline.version import __version__
+
+# Never asked: `simulated` gets its own address when the run starts its server.
+NOWHERE = "http://127.0.0.1/v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a job's requests go, what keeps its secrets out of sight, and how they get there."""
+
+    provider: ChatProvider
+    redactor: Redactor
+    transport: TransportSettings
+    facts: dict[str, str]
+
+
+def build_endpoint(config: Config, *, warn: Callable[[str], None], base_url: str | None = None) -> Endpoint:
+    """Make the endpoint; `base_url` is the simulator's, once it runs. Raises ConfigError for keys, URLs and headers."""
+    endpoint = config.endpoint
+    secrets = resolve(endpoint, os.environ, warn=warn)
+    redactor = Redactor(secrets.hidden)
+    provider = build_provider(
+        EndpointSettings(
+            provider=endpoint.provider,
+            model=endpoint.model or ("simulated" if endpoint.provider == "simulated" else ""),
+            base_url=(base_url or NOWHERE) if endpoint.provider == "simulated" else endpoint.base_url,
+            url=endpoint.url,
+            key=secrets.key,
+            headers=secrets.headers,
+            params=config.request,
+        ),
+        redact=redactor.text,
+        wall=time.time,
+    )
+    check_plain_http(endpoint, provider.url, secrets)
+    if endpoint.ca_file is not None and not endpoint.ca_file.is_file():
+        raise ConfigError(f"endpoint.ca_file: {endpoint.ca_file} is not a file")
+    return Endpoint(
+        provider,
+        redactor,
+        TransportSettings(
+            timeout=endpoint.timeout,
+            user_agent=f"rowcall/{__version__}",
+            proxy=endpoint.proxy,
+            ca_file=str(endpoint.ca_file) if endpoint.ca_file else None,
+        ),
+        facts_of(config, provider.url),
+    )
+
+
+def build_renderer(config: Config, columns: Sequence[str]) -> Renderer:
+    """Make the renderer over these input columns. Raises ConfigError for templates and columns that do not fit."""
+    return build_render(
+        PromptSettings(
+            system=config.prompt.system,
+            user=config.prompt.user,
+            images=config.prompt.images,
+            messages=config.prompt.messages,
+            root=config.images.root,
+            max_bytes=int(config.images.max_megabytes * 1e6),
+        ),
+        columns,
+    )
+
+
+def engine_settings(config: Config, *, deadline: float | None) -> Settings:
+    """Map the config onto the engine's settings; `deadline` (epoch seconds) goes before the config's own if earlier."""
+    own = deadline_of(config.stop.deadline, now=time.time()) if config.stop.deadline else None
+    deadlines = [each for each in (deadline, own) if each is not None]
+    return Settings(
+        concurrency=config.limits.concurrency,
+        policy=RetryPolicy(
+            config.retry.max_attempts, config.retry.base_delay_s, config.retry.max_delay_s, config.retry.max_retry_after_s
+        ),
+        grace=config.endpoint.timeout if config.stop.grace_s is None else config.stop.grace_s,
+        deadline=min(deadlines, default=None),
+        requests_per_minute=config.limits.requests_per_minute,
+        tokens_per_minute=config.limits.tokens_per_minute,
+        most_open_bytes=int(config.checkpoint.max_open_megabytes * 2**20),
+        pricing=Pricing(config.pricing.prompt_per_million, config.pricing.completion_per_million, config.pricing.per_request),
+    )
+
+
+def layout_of(config: Config) -> Layout:
+    """Give where the job's output and record lie."""
+    return Layout.of(config.output.place, is_directory=config.output.is_directory, folder=config.checkpoint.dir)
+
+
+_UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
+
+
+def deadline_of(text: str, *, now: float) -> float:
+    """Read `2h`, `90m` or `06:00` (the next such time of day here) as seconds since the epoch. Raises ConfigError."""
+    text = text.strip()
+    if ":" in text:
+        try:
+            clock = datetime.strptime(text, "%H:%M:%S" if text.count(":") == 2 else "%H:%M").time()
+        except ValueError:
+            raise _bad_deadline(text) from None
+        here = datetime.fromtimestamp(now).astimezone()
+        then = here.replace(hour=clock.hour, minute=clock.minute, second=clock.second, microsecond=0, tzinfo=None)
+        if then <= here.replace(tzinfo=None):
+            then += timedelta(days=1)
+        # Naive local time, so that a night in which the clocks change still ends when the clock on the wall says so.
+        return then.timestamp()
+    unit = next((each for each in ("min", "s", "m", "h", "d") if text.endswith(each)), "")
+    try:
+        seconds = float(text.removesuffix(unit)) * _UNITS[unit]
+    except (ValueError, KeyError):
+        raise _bad_deadline(text) from None
+    if not 0 <= seconds < 1e9:
+        raise _bad_deadline(text)
+    return now + seconds
+
+
+def _bad_deadline(text: str) -> ConfigError:
+    return ConfigError(f"deadline {text!r}: give a duration such as 2h or 90m, or a time of day such as 06:00")
