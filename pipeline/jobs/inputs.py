@@ -193,7 +193,8 @@ def check_vanished(record: Record, files: Sequence[JoinedFile], scope: int) -> N
     for each in files:
         if each.original is None and any(start < each.stop and each.start < stop for start, stop in unasked):
             raise SourceError(
-                f"{each.stored.path}: the file is gone, and not all of its rows are on record; put it back, or start over with --fresh"
+                f"{each.stored.path}: the file is gone, and not all of its rows are on record;"
+                " put it back, or start over with --fresh"
             )
 
 

@@ -9,7 +9,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
 
-import orjson
 import pyarrow as pa
 import uvloop
 
@@ -474,8 +473,3 @@ def _check_kinds(kinds: Sequence[str] | None) -> None:
     for kind in kinds or ():
         if kind not in RETRY_KINDS:
             raise ConfigError(f"--retry-failed={kind}: no such kind; allowed: {', '.join(RETRY_KINDS)}")
-
-
-def dumps(value: object) -> str:
-    """Give JSON text for a person or a script."""
-    return orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS).decode()

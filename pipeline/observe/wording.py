@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from pipeline.core.tally import Progress
+from pipeline.core.tally import Progress, Summary
 
 
 def count(number: int) -> str:
@@ -57,4 +57,49 @@ def line(now: Progress) -> str:
         parts.append(f"held by {now.held_by} until {clock(now.held_until)}")
     elif now.eta_s is not None and not now.finished:
         parts.append(f"eta {duration(now.eta_s)}")
+    return " · ".join(parts)
+
+
+def summary_lines(summary: Summary) -> list[str]:
+    """Give a summary as the lines a person reads at the end of a run."""
+    done = f"{count(summary.rows)} rows: {count(summary.ok)} ok, {count(summary.failed)} failed"
+    if summary.pending:
+        done += f", {count(summary.pending)} still to do"
+    if summary.limit is not None:
+        done += f" (--limit {count(summary.limit)})"
+    lines = [done]
+    if summary.requests:
+        lines.append(
+            f"this run: {count(summary.ok + summary.failed - summary.resumed)} rows, {count(summary.requests)} requests"
+            f" ({count(summary.retries)} retries, {count(summary.throttled)} throttled,"
+            f" {count(summary.ambiguous)} ambiguous) in {duration(summary.seconds)}, {summary.rows_per_second:,.1f} rows/s"
+        )
+    if summary.ok:
+        lines.append(_replies(summary))
+    for kind, number in summary.errors.items():
+        lines.append(f"failed: {count(number)} {kind}")
+    again = [kind for kind in ("server_error", "bad_gateway", "timeout", "connection") if kind in summary.errors]
+    if again and not summary.pending:
+        lines.append(f"to ask those again: --retry-failed={','.join(again)}")
+    if summary.stopped:
+        lines.append(f"stopped early: {summary.stopped}")
+        if summary.exit_code == 3:
+            lines.append("the same command goes on from here")
+    if summary.output and not summary.pending:
+        lines.append(f"output: {summary.output}")
+    return lines
+
+
+def _replies(summary: Summary) -> str:
+    parts = [f"tokens: {short(summary.prompt_tokens)} prompt, {short(summary.completion_tokens)} completion"]
+    if summary.cost is not None:
+        parts.append(f"cost: {summary.cost:,.4f}")
+    median, slow = summary.latency_s.get("p50"), summary.latency_s.get("p95")
+    if median is not None and slow is not None:
+        parts.append(f"latency: {median:.3g} s median, {slow:.3g} s p95")
+    for reason in ("length", "content_filter"):
+        if number := summary.finish_reasons.get(reason):
+            parts.append(f"{count(number)} ended by {reason}")
+    if summary.empty:
+        parts.append(f"{count(summary.empty)} empty")
     return " · ".join(parts)

@@ -250,7 +250,7 @@ def _lenient(value: bytes | None) -> str | None:
     return None if value is None else value.decode("utf-8", "surrogateescape")
 
 
-def _plain(type_: pa.DataType) -> pa.DataType:
+def _plain(type_: Any) -> Any:
     """Replace what Python cannot hold: to_pylist refuses nanosecond times that are not whole microseconds."""
     if pa.types.is_timestamp(type_) and type_.unit == "ns":
         return pa.timestamp("us", type_.tz)

@@ -250,7 +250,7 @@ def _batch(path: Path, rows: Batch, known: pa.Schema | None) -> pa.RecordBatch:
         raise SourceError(f"{path}, line {number}: {what}") from None
 
 
-def _grown(known: pa.Schema | None, values: list[dict[str, object]]) -> pa.Schema | None:
+def _grown(known: pa.Schema | None, values: list[dict[str, Any]]) -> pa.Schema | None:
     """Unify what is known with what these values are; None if they contradict it or one another."""
     names = dict.fromkeys(key for value in values for key in value)
     try:

@@ -1,0 +1,55 @@
+"""rowcall check: show what a job would send."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pipeline.cli.options import config_of, job_options, volume_options
+from pipeline.core.redact import harmless
+from pipeline.jobs import Job
+from pipeline.jobs.check import Preview, check_job
+from pipeline.observe.wording import count, short
+
+_MOST_BAD_SHOWN = 5
+
+
+@click.command("check")
+@job_options
+@volume_options
+def command(config: Path | None, sets: tuple[str, ...], limit: int | None, verbose: int, quiet: bool, **given: Any) -> None:
+    """Read config and input, and show the exact first request, the rows to do and an estimate. Sends and writes nothing."""
+    preview = check_job(Job(config_of(config, given, sets), limit=limit))
+    if not quiet:
+        for line in _lines(preview):
+            click.echo(line)
+
+
+def _lines(it: Preview) -> list[str]:
+    lines = [f"note: {each}" for each in it.notices]
+    whole = "" if it.rows_complete else " at least; the text files were not read to their end"
+    lines.append(f"input: {count(it.rows)} rows in {count(it.files)} files{whole}")
+    if it.held_by:
+        lines.append(f"running: {it.held_by}")
+    if it.done is not None:
+        lines.append(f"on record: {count(it.done)} rows, {count(it.failed or 0)} of them failed; to do: {count(it.left)}")
+    else:
+        lines.append(f"on record: nothing yet; to do: {count(it.left)}")
+    lines += [f"another job than the one on record: {each}" for each in it.changed]
+    lines.append(f"output columns: {', '.join(map(harmless, it.columns))}")
+    lines.append(f"rendered: the first {count(it.looked_at)} rows, of which {count(len(it.bad_rows))} cannot be asked")
+    lines += [f"  {each}" for each in it.bad_rows[:_MOST_BAD_SHOWN]]
+    if len(it.bad_rows) > _MOST_BAD_SHOWN:
+        lines.append(f"  and {count(len(it.bad_rows) - _MOST_BAD_SHOWN)} more")
+    if it.images:
+        lines.append(f"images in these rows: {count(it.images)}, {it.image_bytes / 1e6:.1f} MB")
+    asked = it.looked_at - len(it.bad_rows)
+    if asked:
+        lines.append(f"estimate: about {short(it.tokens * it.left // asked)} tokens for the rows to do, replies at their longest")
+    if it.cost is not None:
+        lines.append(f"estimate: cost about {it.cost:,.4g}, replies at their longest")
+    if it.body is not None:
+        lines += ["the first request:", f"POST {it.url}"]
+        lines += [f"{name}: {value}" for name, value in it.headers.items()]
+        lines += ["", *it.body.splitlines()]
+    return lines

@@ -1,0 +1,24 @@
+"""rowcall export: the rows of a job, finished or not, as one file."""
+
+from pathlib import Path
+
+import click
+
+from pipeline.cli.options import volume_options
+from pipeline.jobs.look import export_batches
+from pipeline.observe.export import export
+from pipeline.observe.wording import count
+
+
+@click.command("export")
+@click.argument("target", metavar="CONFIG|OUTPUT", type=click.Path(path_type=Path))
+@click.argument("file", type=click.Path(path_type=Path))
+@volume_options
+def command(target: Path, file: Path, verbose: int, quiet: bool) -> None:
+    """Write all rows of the job as FILE (.parquet, .csv or .jsonl); rows without an outcome have status `pending`."""
+    rows, formulas = export(*export_batches(target), file)
+    if quiet:
+        return
+    click.echo(f"{count(rows)} rows written to {file}")
+    if formulas:
+        click.echo(f"rowcall: {count(formulas)} cells begin like a spreadsheet formula; open the file as text", err=True)

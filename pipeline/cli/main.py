@@ -1,0 +1,90 @@
+"""The command `rowcall`: its verbs, and the one place where errors become messages and exit codes."""
+
+import importlib
+import os
+import sys
+import traceback
+
+import click
+
+from pipeline.core.errors import RowcallError
+from pipeline.core.redact import harmless
+from pipeline.version import __version__
+
+# Verb -> what it does. The modules of the same name are imported when a verb is used: --help stays fast.
+VERBS = {
+    "run": "Run a job, or resume it: the same command.",
+    "check": "Show what a job would send, and send nothing.",
+    "status": "Tell where a job stands, running or not.",
+    "export": "Write the rows of an unfinished job as one file.",
+    "init": "Write a commented config to start from.",
+    "simulate": "Serve a mock endpoint, to rehearse a job at no cost.",
+}
+USAGE_ERROR = 2
+BUG = 70
+MOST_ERROR_CHARS = 4000
+
+
+class Verbs(click.Group):
+    """Loads a verb's module when it is asked for."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name not in VERBS:
+            return None
+        command: click.Command = importlib.import_module(f"pipeline.cli.{name}").command
+        return command
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Verbs"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+@click.command(
+    cls=Verbs,
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "ROWCALL", "max_content_width": 120},
+    epilog="Every option has an environment twin: --concurrency of `run` is ROWCALL_RUN_CONCURRENCY.",
+)
+@click.version_option(__version__, "-V", "--version", message="rowcall %(version)s")
+def commands() -> None:
+    """Send every row of a dataset to a chat-completion endpoint, and get every answer once."""
+
+
+def main() -> None:
+    """Run the command and exit with its code. A mistake is one line; only a bug in rowcall shows a traceback."""
+    try:
+        commands(standalone_mode=False)
+    except click.exceptions.Exit as done:
+        sys.exit(done.exit_code)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        sys.exit(0)
+    except click.ClickException as error:
+        _say(error.format_message())
+        sys.exit(USAGE_ERROR)
+    except click.Abort:
+        sys.exit(130)
+    except RowcallError as error:
+        for line in str(error).splitlines():
+            _say(line)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # Whoever read our output has gone, as `head` does; Python would complain once more when it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except Exception as error:  # the last line: nothing behind it could still tell the user
+        frames = traceback.extract_tb(error.__traceback__)
+        _say("this is a bug in rowcall; what is recorded is safe, and the same command goes on. Please report:")
+        for frame in frames:
+            click.echo(f"  {frame.filename}:{frame.lineno} in {frame.name}", err=True)
+        # Not its values: those may be prompts or keys.
+        click.echo(f"  {type(error).__name__}", err=True)
+        if os.environ.get("ROWCALL_DEBUG"):
+            traceback.print_exception(error)
+        sys.exit(BUG)
+
+
+def _say(text: str) -> None:
+    click.echo(f"rowcall: error: {harmless(text, MOST_ERROR_CHARS)}", err=True)

@@ -1,0 +1,77 @@
+"""rowcall run: run a job, or resume it."""
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pipeline.cli.options import config_of, job_options, volume_options
+from pipeline.core.errors import ConfigError
+from pipeline.jobs import Job, run_job
+from pipeline.jobs.text import dumps
+from pipeline.jobs.wiring import deadline_of
+from pipeline.observe.progress import Mode, choose
+from pipeline.observe.wording import summary_lines
+
+
+@click.command("run")
+@job_options
+@click.option(
+    "--retry-failed",
+    is_flag=False,
+    flag_value="",
+    default=None,
+    metavar="[KIND,…]",
+    help="Ask failed rows again (of these kinds; also length, empty).",
+    allow_from_autoenv=False,
+)
+@click.option(
+    "--fresh", is_flag=True, help="Set record and output aside under a dated name and start over.", allow_from_autoenv=False
+)
+@click.option("--keep-done", is_flag=True, help="Keep recorded rows and go on under a changed config.", allow_from_autoenv=False)
+@click.option("--progress", type=click.Choice(["auto", "bar", "log", "none"]), default="auto", show_default=True)
+@click.option("--deadline", metavar="WHEN", help="Send nothing after it: 2h, 90m, or a time of day such as 06:00.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+@volume_options
+def command(
+    config: Path | None,
+    sets: tuple[str, ...],
+    limit: int | None,
+    retry_failed: str | None,
+    fresh: bool,
+    keep_done: bool,
+    progress: Mode,
+    deadline: str | None,
+    as_json: bool,
+    verbose: int,
+    quiet: bool,
+    **given: Any,
+) -> None:
+    """Run the job in CONFIG, or go on with it: the same command.
+
+    Results are in the output when every row has its answer or its error; until then the record beside it holds them. With
+    nothing left to do it does nothing, and exits with the job's code.
+
+    \b
+    Exit codes: 0 every row ok, 1 some failed, 2 nothing was sent, 3 stopped early (run again),
+    4 another run holds the job, 5 a person is needed first, 130 second interrupt.
+    """
+    if fresh and keep_done:
+        raise ConfigError("--fresh and --keep-done exclude each other")
+    job = Job(
+        config_of(config, given, sets),
+        limit=limit,
+        retry_failed=None if retry_failed is None else tuple(kind.strip() for kind in retry_failed.split(",") if kind.strip()),
+        fresh=fresh,
+        keep_done=keep_done,
+        deadline=deadline_of(deadline, now=time.time()) if deadline else None,
+    )
+    summary = run_job(job, choose(progress, quiet=quiet))
+    if as_json:
+        click.echo(dumps(summary.to_json()))
+    elif not quiet or summary.exit_code:
+        for line in summary_lines(summary):
+            click.echo(line, err=quiet)
+    sys.exit(summary.exit_code)

@@ -1,0 +1,185 @@
+"""What a job would send, without sending it: for `rowcall check`. Writes nothing, stages nothing."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import orjson
+
+from pipeline.checkpoint.lock import hold
+from pipeline.checkpoint.progress_file import read as read_progress
+from pipeline.checkpoint.record import open_record
+from pipeline.checkpoint.schema import output_schema
+from pipeline.core.errors import BadRowError, BusyError, SourceError
+from pipeline.core.keys import changes
+from pipeline.core.pricing import Pricing
+from pipeline.core.redact import HIDDEN
+from pipeline.core.types import Prompt, Reply, Request, Usage
+from pipeline.jobs import inputs
+from pipeline.jobs.job import Job
+from pipeline.jobs.run import kept_schema
+from pipeline.jobs.wiring import Endpoint, build_endpoint, build_renderer, layout_of
+from pipeline.sources import head
+
+ROWS = 100
+_SHOWN_CHARS = 2000
+_ELIDED_FROM = 200  # characters of base64 that are worth nobody's eyes
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What `check` found out. `bad_rows` are those of the first `looked_at` that could not be asked, with the reason.
+
+    `images`, `image_bytes` and `tokens` are of the rows looked at. `done` and `left` are None where nothing is on record;
+    `changed` names what makes it another job than the one on record. `cost` is an estimate for all rows to do.
+    """
+
+    files: int
+    rows: int
+    rows_complete: bool
+    looked_at: int
+    url: str
+    headers: Mapping[str, str]
+    body: str | None
+    bad_rows: Sequence[str]
+    images: int
+    image_bytes: int
+    tokens: int
+    done: int | None
+    failed: int | None
+    left: int
+    cost: float | None
+    columns: Sequence[str]
+    changed: Sequence[str]
+    held_by: str | None
+    notices: Sequence[str]
+
+
+def check_job(job: Job) -> Preview:
+    """Read config and input, render the first rows, and say what a run would do. Raises RowcallError as a run would."""
+    notices: list[str] = []
+    config = job.config
+    endpoint = build_endpoint(config, warn=notices.append)
+    found = inputs.find_files(config)
+    layout = layout_of(config)
+    if not found and not layout.has_record:
+        raise SourceError(f"input.path: {', '.join(config.input.path)} matches no file")
+    seen = head(found, inputs.csv_options(config), rows=ROWS)
+    renderer = build_renderer(config, seen.schema.names) if found else None
+    columns = output_schema(kept_schema(config, seen.schema), config.output.prefix).names if found else []
+    rendered = _Rendered(endpoint)
+    for row in seen.rows[: job.limit]:
+        assert renderer is not None
+        try:
+            rendered.add(renderer(row))
+        except BadRowError as error:
+            rendered.bad.append(f"row {row.index}: {endpoint.redactor.text(str(error))}")
+    total = seen.counted if job.limit is None else min(job.limit, seen.counted)
+    done, failed, changed, holder = _on_record(job, endpoint)
+    left = max(total - (done or 0), 0)
+    return Preview(
+        files=len(found),
+        rows=total,
+        rows_complete=seen.complete,
+        looked_at=len(seen.rows[: job.limit]),
+        url=endpoint.redactor.text(endpoint.provider.url, 1000),
+        headers=_headers(rendered.first, endpoint),
+        body=_body(rendered.first, endpoint),
+        bad_rows=rendered.bad,
+        images=rendered.images,
+        image_bytes=rendered.image_bytes,
+        tokens=rendered.tokens,
+        done=done,
+        failed=failed,
+        left=left,
+        cost=_cost(job, rendered, left),
+        columns=columns,
+        changed=changed,
+        held_by=holder,
+        notices=notices,
+    )
+
+
+class _Rendered:
+    """Sums over the rows that were looked at."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.first: Request | None = None
+        self.bad: list[str] = []
+        self.asked = 0
+        self.images = 0
+        self.image_bytes = 0
+        self.tokens = 0
+        self._provider = endpoint.provider
+
+    def add(self, prompt: Prompt) -> None:
+        request = self._provider.encode(prompt)
+        self.first = self.first or request
+        self.asked += 1
+        self.tokens += request.tokens
+        for message in prompt.messages:
+            for part in message.parts:
+                if hasattr(part, "media_type"):
+                    self.images += 1
+                    self.image_bytes += len(getattr(part, "data", None) or b"")
+
+
+def _on_record(job: Job, endpoint: Endpoint) -> tuple[int | None, int | None, list[str], str | None]:
+    """Give rows done and failed, what changed, and who holds the job just now."""
+    layout = layout_of(job.config)
+    if not layout.journal.exists():
+        return None, None, [], None
+    try:
+        with hold(layout, "check"):
+            record = open_record(layout, create=False, read_only=True)
+            try:
+                tally, stored = record.tally(), record.job
+            finally:
+                record.close()
+    except BusyError as error:
+        live = read_progress(layout) or {}
+        ok, failed = live.get("ok"), live.get("failed")
+        if isinstance(ok, int) and isinstance(failed, int):
+            return ok + failed, failed, [], str(error)
+        return None, None, [], str(error)
+    changed = changes(stored.fingerprint, endpoint.facts) if stored is not None else []
+    return tally.done, tally.failed, [endpoint.redactor.text(str(each)) for each in changed], None
+
+
+def _headers(request: Request | None, endpoint: Endpoint) -> dict[str, str]:
+    if request is None:
+        return {}
+    secret = {"authorization", "x-api-key", "proxy-authorization"}
+    shown = {name: endpoint.redactor.text(value) for name, value in request.headers.items()}
+    return {name: (HIDDEN if name.lower() in secret else value) for name, value in shown.items()}
+
+
+def _body(request: Request | None, endpoint: Endpoint) -> str | None:
+    """Give the first request's body as indented JSON, its image data elided."""
+    if request is None:
+        return None
+    body = orjson.dumps(_elided(orjson.loads(request.body)), option=orjson.OPT_INDENT_2).decode()
+    return endpoint.redactor.scrub(body.encode()).decode()
+
+
+def _elided(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _elided(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_elided(item) for item in value]
+    if isinstance(value, str) and value.startswith("data:") and len(value) > _ELIDED_FROM:
+        return f"{value[: value.find(',') + 1]}… ({len(value):,} characters)"
+    if isinstance(value, str) and len(value) > _SHOWN_CHARS:
+        return f"{value[:_SHOWN_CHARS]}… ({len(value):,} characters)"
+    return value
+
+
+def _cost(job: Job, rendered: _Rendered, left: int) -> float | None:
+    """Estimate what the rows to do would cost, every reply as long as `max_tokens` allows; None without prices."""
+    pricing = Pricing(**job.config.pricing.model_dump())
+    if not pricing.known or not rendered.asked:
+        return None
+    most = job.config.request.get("max_completion_tokens", job.config.request.get("max_tokens", 0))
+    completion = most if isinstance(most, int) else 0
+    prompt = max(rendered.tokens // rendered.asked - completion, 0)
+    one = pricing.cost(Reply(None, usage=Usage(prompt, completion, None)))
+    return None if one is None else one * left

@@ -1,0 +1,170 @@
+"""Where a job stands, for `status` and `export`: from the record, or beside a run from what it writes every second."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from pipeline.checkpoint import progress_file
+from pipeline.checkpoint.entries import StoredRun
+from pipeline.checkpoint.layout import Layout
+from pipeline.checkpoint.lock import hold
+from pipeline.checkpoint.publish import verify_output
+from pipeline.checkpoint.record import Record, open_record
+from pipeline.config import load_config
+from pipeline.core.errors import BusyError, ConfigError, DamagedError, MismatchError
+from pipeline.core.tally import Summary, Traffic, summarize
+from pipeline.jobs import inputs
+from pipeline.jobs.wiring import layout_of
+from pipeline.sources.parquet import schema_of
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a job stands. `summary` has Summary's keys; `live` what only a run under way knows, empty otherwise.
+
+    `holder` says who runs it now, None if nobody. `proven` rows were read back whole, None unless asked for.
+    """
+
+    summary: dict[str, object]
+    live: dict[str, object]
+    holder: str | None
+    runs: tuple[StoredRun, ...]
+    proven: int | None = None
+
+
+def find_layout(target: Path) -> Layout:
+    """Give the layout of a job named by its config or its output. Raises ConfigError if it is neither."""
+    if target.suffix in (".yaml", ".yml"):
+        return layout_of(load_config(target))
+    name = str(target)
+    if name.rstrip("/").endswith(".rowcall"):
+        name = name.rstrip("/").removesuffix(".rowcall")
+    layout = Layout.of(Path(name), is_directory=Path(name).suffix != ".parquet" or Path(name).is_dir())
+    if not layout.has_record:
+        raise ConfigError(
+            f"{target}: no record of a job beside it ({layout.folder} is not there); name the config, or the output of a job"
+        )
+    return layout
+
+
+def standing(target: Path, *, verify: bool = False) -> Standing:
+    """Tell where the job stands. With `verify` every recorded row and the output are read and proven.
+
+    Raises ConfigError where there is no job, DamagedError if something is not as it was recorded, BusyError for
+    `verify` beside a run.
+    """
+    layout = find_layout(target)
+    if not layout.has_record:
+        raise ConfigError(f"{target}: this job has no record yet; `rowcall run` begins it")
+    try:
+        with hold(layout, "status"):
+            record = open_record(layout, create=False, read_only=True)
+            try:
+                return _from_record(record, layout, verify=verify)
+            finally:
+                record.close()
+    except BusyError as error:
+        if verify:
+            raise
+        return _from_progress(layout, error)
+
+
+def _from_progress(layout: Layout, error: BusyError) -> Standing:
+    content = progress_file.read(layout)
+    if content is None:
+        raise error
+    live = content.pop("live", None)
+    summary = {key: content[key] for key in Summary.__dataclass_fields__ if key in content}
+    return Standing(summary, live if isinstance(live, dict) else {}, str(error), ())
+
+
+def _from_record(record: Record, layout: Layout, *, verify: bool) -> Standing:
+    if record.job is None:
+        raise ConfigError(f"{layout.output}: the record holds no job yet; `rowcall run` begins it")
+    proven = None
+    if verify:
+        proven = record.verify()
+        try:
+            verify_output(record, deep=True)
+        except MismatchError as error:
+            raise DamagedError(str(error)) from None
+    runs = tuple(record.runs())
+    return Standing(_summary(record, layout, runs), {}, None, runs, proven)
+
+
+def _summary(record: Record, layout: Layout, runs: tuple[StoredRun, ...]) -> dict[str, object]:
+    """Make the job's summary from the record; what the last run did is as it said, or unknown if it died."""
+    tally = record.tally()
+    last = dict(runs[-1].summary or {}) if runs else {}
+    limit = last.get("limit") if last else (runs[-1].note.get("limit") if runs else None)
+    total = sum(each.rows for each in record.files())
+    rows = max(min(limit, total) if isinstance(limit, int) else total, record.planned)
+    made = summarize(
+        tally,
+        Traffic(),
+        rows=rows,
+        resumed=0,
+        seconds=0.0,
+        priced=tally.cost != 0,
+        limit=limit if isinstance(limit, int) else None,
+        stopped="the last run died without a word" if runs and runs[-1].ended is None else None,
+        output=str(layout.output) if record.published_rows is not None else None,
+    ).to_json()
+    if last:
+        kept = ("resumed", "requests", "retries", "throttled", "ambiguous", "seconds", "rows_per_second", "stopped", "cost")
+        made |= {key: last[key] for key in kept if key in last}
+        if made["stopped"]:
+            made["exit_code"] = last.get("exit_code", made["exit_code"])
+    return made
+
+
+# -- export
+
+
+def export_batches(target: Path) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+    """Give the rows of a job as its output would show them, in order, undone rows `pending`: a schema and batches.
+
+    Hold on to the iterator only while it is read: it keeps the job's lock. Raises BusyError beside a run.
+    """
+    layout = find_layout(target)
+    if not layout.has_record:
+        raise ConfigError(f"{target}: this job has no record yet; `rowcall run` begins it")
+    batches = _locked_batches(layout, target)
+    schema = next(batches)
+    assert isinstance(schema, pa.Schema)
+    return schema, (each for each in batches if isinstance(each, pa.RecordBatch))
+
+
+def _locked_batches(layout: Layout, target: Path) -> Iterator[pa.Schema | pa.RecordBatch]:
+    with hold(layout, "export"):
+        record = open_record(layout, create=False, read_only=True)
+        try:
+            if record.job is None:
+                raise ConfigError(f"{layout.output}: the record holds no job yet; `rowcall run` begins it")
+            yield record.job.output_schema
+            for state in record.parts():
+                yield from record.batches(state.part)
+            yield from _never_asked(record, layout)
+        finally:
+            record.close()
+
+
+def _never_asked(record: Record, layout: Layout) -> Iterator[pa.RecordBatch]:
+    """Read the rows behind the last known part from the input, as far as it can be read without staging."""
+    assert record.job is not None
+    start = 0
+    for stored in record.files():
+        stop = start + stored.rows
+        if stop > record.planned:
+            path = layout.output.parent / stored.path
+            staged = layout.staged / f"file-{stored.id:06d}.parquet"
+            readable = path if path.suffix == ".parquet" else staged
+            if readable.exists():
+                schema_of([readable])
+                file = inputs.JoinedFile(stored, 0, stored.rows, path, readable)
+                source = inputs.JoinedSource([file], prompt_columns=[], kept_columns=record.job.schema.names)
+                for batch in source.columns(max(record.planned - start, 0), stored.rows):
+                    yield record.pending(batch)
+        start = stop
