@@ -235,7 +235,12 @@ class Run:
         leaves through the TaskGroup, which cancels the siblings.
         """
         while (task := await self._feed.take()) is not None:
-            request = await self._builder.build(task.row)
+            try:
+                request = await self._builder.build(task.row)
+            except RowcallError as error:
+                # Not this row's fault: the image folder has gone, or the machine is out of something.
+                self._stop.request(str(error), error.exit_code)
+                return
             if isinstance(request, Fault):
                 await self._end(task, Outcome(task.row.index, task.attempts, None, request))
                 continue

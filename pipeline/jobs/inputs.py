@@ -123,7 +123,7 @@ def _laid_out(record: Record, layout: Layout, config: Config, here: dict[str, Pa
     for stored in record.files():
         stop = start + stored.rows
         original = here.get(stored.path)
-        wanted = stop > record.planned or any(part.start < stop and start < part.stop for part in needed)
+        wanted = record.job is None or stop > record.planned or any(part.start < stop and start < part.stop for part in needed)
         path = None
         if original is not None and wanted:
             identity = FileIdentity(stored.size, stored.mtime_ns, stored.inode, stored.footer, stored.sha256)

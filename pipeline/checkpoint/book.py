@@ -1,0 +1,299 @@
+"""The journal as a book of typed entries: what is recorded, and the transactions that change it. No files but the journal's own.
+
+Parts and output files are few and held in memory too, changed there only after the commit; outcomes are not.
+"""
+
+import sqlite3
+import threading
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+import orjson
+
+from pipeline.checkpoint import outcomes as codec
+from pipeline.checkpoint.entries import Announced, OutputFile, PartEntry, StoredFile, StoredJob, StoredRun
+from pipeline.checkpoint.files import Steps
+from pipeline.checkpoint.journal import JournalFile
+from pipeline.core.errors import DamagedError
+from pipeline.core.tally import Tally
+from pipeline.core.types import Outcome, Part
+
+Entry = tuple[int, bytes, int]  # id, body, checksum of both: a row of any table
+
+# The ids in the table `meta`.
+_RECORD, _COMMITTED, _JOB, _ANNOUNCED = range(4)
+
+# Rows read between two commits while a part is sealed: the lock is held about a millisecond.
+CHUNK_ROWS = 500
+
+
+class Book:
+    """`id` names the record for good; `committed` counts every outcome ever recorded and is never lowered."""
+
+    def __init__(self, journal: JournalFile, step: Steps) -> None:
+        self.journal = journal
+        self.step = step
+        self._memory = threading.Lock()
+        with journal.reading() as db:
+            meta = {id_: self._checked(id_, body, crc) for id_, body, crc in db.execute("SELECT id, body, crc FROM meta")}
+            parts = [self._checked(*each) for each in db.execute("SELECT id, body, crc FROM parts ORDER BY id")]
+            outputs = [self._checked(*each) for each in db.execute("SELECT id, body, crc FROM outputs ORDER BY id")]
+            self._redo: int = db.execute("SELECT count(*) FROM redo").fetchone()[0]
+        if not {_RECORD, _COMMITTED} <= meta.keys():
+            raise self._damaged("its first entries are gone")
+        self.id = meta[_RECORD].decode()
+        self.committed = int(meta[_COMMITTED])
+        self.job = StoredJob.from_bytes(meta[_JOB]) if _JOB in meta else None
+        self.announced = Announced.from_bytes(meta[_ANNOUNCED]) if _ANNOUNCED in meta else None
+        self.outputs: Mapping[str, OutputFile] = {
+            each.name: each for each in (OutputFile(**orjson.loads(body)) for body in outputs)
+        }
+        self._parts = [PartEntry.from_bytes(body) for body in parts]
+        self._starts = [each.part.start for each in self._parts]
+        if self._starts != [0, *(each.part.stop for each in self._parts)][: len(self._starts)]:
+            raise self._damaged("its parts do not join")
+
+    # Parts
+
+    @property
+    def parts(self) -> Sequence[PartEntry]:
+        """All known parts, in order, without gaps."""
+        return self._parts
+
+    @property
+    def planned(self) -> int:
+        """The row where the last known part ends."""
+        return self._parts[-1].part.stop if self._parts else 0
+
+    def entry(self, part: Part) -> PartEntry | None:
+        """Give the entry of a part, None if it is not known yet."""
+        found = self._parts[part.id] if part.id < len(self._parts) else None
+        if found is not None and found.part != part:
+            raise ValueError(f"{part} is not the part on record, {found.part}")
+        return found
+
+    def entry_at(self, row: int) -> PartEntry:
+        """Give the entry of the part that holds a row; ValueError if there is none."""
+        at = bisect_right(self._starts, row) - 1
+        if at < 0 or row >= self.planned:
+            raise ValueError(f"row {row} belongs to no open part")
+        return self._parts[at]
+
+    def put_part(self, entry: PartEntry) -> None:
+        """Commit a part's entry; a new one must follow on the last."""
+        if entry.part.id > len(self._parts) or (entry.part.id == len(self._parts) and entry.part.start != self.planned):
+            raise ValueError(f"{entry.part} does not follow row {self.planned}")
+        with self.journal.transaction() as db:
+            self._put(db, [entry])
+        self._take([entry])
+
+    def put_sealed(self, entry: PartEntry) -> None:
+        """Commit that a part lies sealed in its file, and drop what the journal held of it."""
+        rows = (entry.part.start, entry.part.stop)
+        with self.journal.transaction() as db:
+            self._put(db, [entry])
+            db.execute("DELETE FROM outcomes WHERE id >= ? AND id < ?", rows)
+            dropped = db.execute("DELETE FROM redo WHERE id >= ? AND id < ?", rows).rowcount if self._redo else 0
+            self.step("seal: in the transaction")
+        self._take([entry], redone=dropped)
+
+    # Outcomes
+
+    def record(self, outcomes: Sequence[Outcome]) -> Tally | None:
+        """Commit outcomes; give the tally of those they replaced, None if they replaced none.
+
+        What is recorded stands: only a row marked for a retry may be recorded again.
+        """
+        rows = [_entry(each.row, codec.encode(each)) for each in outcomes]
+        for row, _, _ in rows:
+            self.entry_at(row)
+        with self.journal.transaction() as db:
+            replaced = self._replaced(db, [row for row, _, _ in rows]) if self._redo else {}
+            changed = self._retallied(outcomes, replaced)
+            self._put(db, changed)
+            db.executemany("DELETE FROM redo WHERE id = ?", [(row,) for row in replaced])
+            db.executemany("DELETE FROM outcomes WHERE id = ?", [(row,) for row in replaced])
+            new = [each for each in rows if each[0] in replaced or self.entry_at(each[0]).state == "open"]
+            before = db.total_changes
+            db.executemany("INSERT INTO outcomes VALUES (?, ?, ?) ON CONFLICT (id) DO NOTHING", new)
+            count = db.total_changes - before
+            committed = self._raise_committed(db, count)
+            self.step("record: before the commit")
+        self._take(changed, redone=len(replaced), committed=committed)
+        self.step("record: committed")
+        if count < len(rows):
+            raise RuntimeError(f"{len(rows) - count} rows were recorded twice; the first outcome of each stands")
+        if not replaced:
+            return None
+        old = Tally()
+        for outcome in replaced.values():
+            old.add(outcome)
+        return old
+
+    def outcomes(self, start: int, stop: int) -> dict[int, Outcome]:
+        """Read the outcomes the journal holds of a few rows. Raises DamagedError where one fails its checksum."""
+        with self.journal.reading() as db:
+            found = db.execute(
+                "SELECT id, body, crc FROM outcomes WHERE id >= ? AND id < ? ORDER BY id", (start, stop)
+            ).fetchall()
+        return {row: codec.decode_checked(row, body, crc) for row, body, crc in found}
+
+    def each_outcome(self, part: Part) -> Iterator[Outcome]:
+        """Read the outcomes the journal holds of a part, a chunk at a time: commits go on in between."""
+        for start in range(part.start, part.stop, CHUNK_ROWS):
+            yield from self.outcomes(start, min(start + CHUNK_ROWS, part.stop)).values()
+
+    def answered(self, part: Part) -> list[int]:
+        """Give the rows of a part whose outcome is in the journal and not to be replaced, ascending."""
+        with self.journal.reading() as db:
+            found = db.execute(
+                "SELECT id FROM outcomes WHERE id >= ? AND id < ? AND id NOT IN (SELECT id FROM redo) ORDER BY id",
+                (part.start, part.stop),
+            ).fetchall()
+        return [row for (row,) in found]
+
+    def holds_outcomes(self, part: Part) -> bool:
+        """Whether the journal holds any outcome of the part."""
+        with self.journal.reading() as db:
+            found = db.execute("SELECT 1 FROM outcomes WHERE id >= ? AND id < ? LIMIT 1", (part.start, part.stop)).fetchone()
+        return found is not None
+
+    # Retries
+
+    def redo_rows(self, start: int, stop: int) -> dict[int, Outcome]:
+        """Give those of these rows that are to be asked again, ascending, each with an outline of its old outcome."""
+        if not self._redo:
+            return {}
+        with self.journal.reading() as db:
+            found = db.execute("SELECT id, body, crc FROM redo WHERE id >= ? AND id < ? ORDER BY id", (start, stop)).fetchall()
+        return {row: codec.decode_checked(row, body, crc) for row, body, crc in found}
+
+    def mark_redo(self, old: Iterable[Outcome]) -> int:
+        """Commit that the rows of these outcomes are to be asked again, all or none; give how many were not marked yet."""
+        count = 0
+        with self.journal.transaction() as db:
+            for outcome in old:
+                values = _entry(outcome.row, codec.encode(codec.outline(outcome)))
+                count += db.execute("INSERT INTO redo VALUES (?, ?, ?) ON CONFLICT (id) DO NOTHING", values).rowcount
+        self._take([], redone=-count)
+        return count
+
+    # The output
+
+    def announce(self, announced: Announced | None) -> None:
+        """Commit what is about to be renamed into the output, or that nothing is any more."""
+        with self.journal.transaction() as db:
+            self._put_announced(db, announced)
+        self.announced = announced
+
+    def put_outputs(self, outputs: Collection[OutputFile], published: Sequence[PartEntry], *, only: bool, finished: bool) -> None:
+        """Commit the files of the output, and the parts whose rows they now hold.
+
+        `only`: there are no others. `finished`: nothing is announced any more.
+        """
+        with self.journal.transaction() as db:
+            if only:
+                db.execute("DELETE FROM outputs")
+            db.executemany(
+                "INSERT OR REPLACE INTO outputs VALUES (?, ?, ?)",
+                [_entry(each.part or 0, orjson.dumps(each)) for each in outputs],
+            )
+            self._put(db, published)
+            if finished:
+                self._put_announced(db, None)
+        self.outputs = ({} if only else dict(self.outputs)) | {each.name: each for each in outputs}
+        self._take(published)
+        self.announced = None if finished else self.announced
+
+    # Job, input files, runs
+
+    def put_job(self, job: StoredJob) -> None:
+        with self.journal.transaction() as db:
+            db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?, ?)", _entry(_JOB, job.to_bytes()))
+        self.job = job
+
+    def files(self) -> list[StoredFile]:
+        with self.journal.reading() as db:
+            found = [self._checked(*each) for each in db.execute("SELECT id, body, crc FROM files ORDER BY id")]
+        return [StoredFile(**orjson.loads(body)) for body in found]
+
+    def put_files(self, files: Iterable[StoredFile]) -> None:
+        with self.journal.transaction() as db:
+            db.executemany(
+                "INSERT OR REPLACE INTO files VALUES (?, ?, ?)", [_entry(each.id, orjson.dumps(each)) for each in files]
+            )
+
+    def runs(self) -> list[StoredRun]:
+        with self.journal.reading() as db:
+            found = [self._checked(*each) for each in db.execute("SELECT id, body, crc FROM runs ORDER BY id")]
+        return [StoredRun(**orjson.loads(body)) for body in found]
+
+    def put_runs(self, runs: Iterable[StoredRun]) -> None:
+        with self.journal.transaction() as db:
+            db.executemany("INSERT OR REPLACE INTO runs VALUES (?, ?, ?)", [_entry(each.id, orjson.dumps(each)) for each in runs])
+
+    # Below: inside transactions
+
+    def _replaced(self, db: sqlite3.Connection, rows: Iterable[int]) -> dict[int, Outcome]:
+        found = (each for row in rows for each in db.execute("SELECT id, body, crc FROM redo WHERE id = ?", (row,)))
+        return {row: codec.decode_checked(row, body, crc) for row, body, crc in found}
+
+    def _retallied(self, outcomes: Iterable[Outcome], replaced: Mapping[int, Outcome]) -> list[PartEntry]:
+        """Give the sealed parts among those of `replaced`, with tallies that count the new outcomes."""
+        tallies: dict[int, Tally] = defaultdict(Tally)
+        for outcome in outcomes:
+            entry = self.entry_at(outcome.row)
+            if outcome.row in replaced and entry.tally is not None:
+                if entry.part.id not in tallies:
+                    tallies[entry.part.id].merge(entry.tally)
+                tallies[entry.part.id].add(replaced[outcome.row], -1)
+                tallies[entry.part.id].add(outcome)
+        return [replace(self._parts[id_], tally=tally) for id_, tally in tallies.items()]
+
+    @staticmethod
+    def _put(db: sqlite3.Connection, entries: Iterable[PartEntry]) -> None:
+        values = [_entry(each.part.id, each.to_bytes()) for each in entries]
+        db.executemany("INSERT OR REPLACE INTO parts VALUES (?, ?, ?)", values)
+
+    @staticmethod
+    def _put_announced(db: sqlite3.Connection, announced: Announced | None) -> None:
+        if announced is None:
+            db.execute("DELETE FROM meta WHERE id = ?", (_ANNOUNCED,))
+        else:
+            db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?, ?)", _entry(_ANNOUNCED, announced.to_bytes()))
+
+    def _raise_committed(self, db: sqlite3.Connection, count: int) -> int:
+        body, crc = db.execute("SELECT body, crc FROM meta WHERE id = ?", (_COMMITTED,)).fetchone() or (b"", -1)
+        committed = int(self._checked(_COMMITTED, body, crc)) + count
+        db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?, ?)", _entry(_COMMITTED, b"%d" % committed))
+        return committed
+
+    def _take(self, entries: Iterable[PartEntry], *, redone: int = 0, committed: int = 0) -> None:
+        with self._memory:  # recording and sealing come from different threads
+            self._redo -= redone
+            self.committed = max(self.committed, committed)
+            for entry in entries:
+                if entry.part.id == len(self._parts):
+                    self._parts.append(entry)
+                    self._starts.append(entry.part.start)
+                else:
+                    self._parts[entry.part.id] = entry
+
+    def _checked(self, id_: int, body: bytes, crc: int) -> bytes:
+        if not isinstance(body, bytes) or codec.checksum(id_, body) != crc:
+            raise self._damaged(f"entry {id_} fails its checksum")
+        return body
+
+    def _damaged(self, what: str) -> DamagedError:
+        return DamagedError(f"{self.journal.path}: the journal is damaged: {what}; put the record folder back from a copy")
+
+
+def first_entries(record: str) -> list[Entry]:
+    """Give the entries that a new book begins with; `record` is its id."""
+    return [_entry(_RECORD, record.encode()), _entry(_COMMITTED, b"0")]
+
+
+def _entry(id_: int, body: bytes) -> Entry:
+    return id_, body, codec.checksum(id_, body)

@@ -1,0 +1,287 @@
+"""Publishing: sealed parts become the output, which appears whole or not at all; and proving later that it is still that.
+
+Every new file lies on disk under a temporary name before its size and checksum are announced in the journal; only then
+is it renamed. So after a crash each file is the old one or the announced one, and finishing needs no request.
+"""
+
+import itertools
+import os
+import shutil
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import orjson
+import pyarrow as pa
+
+from pipeline.checkpoint import files, parquet, sealing
+from pipeline.checkpoint.book import Book
+from pipeline.checkpoint.entries import Announced, OutputFile
+from pipeline.checkpoint.layout import Layout, check_output_kind
+from pipeline.checkpoint.rows import changed, gone, job_of, output_path, part_batches
+from pipeline.core.errors import OutputError, StoppedError
+
+if TYPE_CHECKING:
+    from pipeline.checkpoint.record import Record
+
+MANIFEST = "_manifest.json"
+
+
+def publish(record: "Record", *, metadata: Mapping[str, object]) -> None:
+    """Make the output from all parts, each of which must be sealed; then drop the parts. `metadata` goes into each new file.
+
+    A single file is written anew; in a folder only files of changed and new parts are. Raises StoppedError if the disk
+    refuses (everything stays as it was, and publishing again is free), OutputError or MismatchError as verify_output().
+    """
+    book, layout = record.book, record.layout
+    if unsealed := [state.part.id for state in record.parts() if not state.sealed]:
+        raise ValueError(f"parts {unsealed} are not sealed")
+    verify_output(record)
+    try:
+        announced = _write_folder(book, layout, metadata) if layout.is_directory else _write_file(book, layout, metadata)
+        book.announce(announced)
+        book.step("publish: announced")
+        _finish(book, layout, announced)
+    except OSError as error:
+        with suppress(OSError):
+            remove_leftovers(book, layout)
+        raise StoppedError(
+            f"{layout.output}: cannot be written ({error.strerror or error}); every row is recorded: "
+            "see that the disk is sound and has room, then run the same command again"
+        ) from error
+
+
+def verify_output(record: "Record", *, deep: bool = False) -> None:
+    """See that what lies at the output's place is what this record put there, or nothing if it never did.
+
+    A file whose size, time and inode are as they were is believed, unless `deep`; any other has to match its sha256.
+    Raises MismatchError naming a missing or changed file, OutputError for what is not ours.
+    """
+    book, layout = record.book, record.layout
+    check_output_kind(layout)
+    if book.announced is not None:  # only a reader sees this; the next run finishes the publish and then looks
+        return
+    if not book.outputs:
+        if layout.output.exists() and not (layout.is_directory and not any(layout.output.iterdir())):
+            raise OutputError(
+                f"{layout.output}: exists, and no record here says that it is this job's; move it, "
+                "give another output.path, or set it aside with --fresh"
+            )
+        return
+    touched = []
+    for file in book.outputs.values():
+        path = output_path(layout, file)
+        if not path.is_file() or path.is_symlink():
+            raise gone(layout, path)
+        seen = path.stat()
+        if deep or (seen.st_size, seen.st_mtime_ns, seen.st_ino) != (file.size, file.mtime_ns, file.inode):
+            if seen.st_size != file.size or files.sha256_of(path) != file.sha256:
+                raise changed(layout, path)
+            touched.append(replace(file, mtime_ns=seen.st_mtime_ns, inode=seen.st_ino))
+    _refuse_strangers(book, layout)
+    if touched and not record.read_only:
+        book.put_outputs(touched, [], only=False, finished=True)
+
+
+def set_aside(layout: Layout, *, now: float | None = None) -> list[tuple[Path, Path]]:
+    """Rename output and record under a dated name, for --fresh; give what was renamed to what. Nothing is deleted.
+
+    The two still belong together: a record beside its output keeps that place. Hold the lock meanwhile; afterwards
+    the job has no folder and no lock: make and take them again.
+    """
+    stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(now))
+    targets = _dated(layout, stamp)
+    for again in itertools.count(2):
+        if not any(os.path.lexists(each) for each in targets):
+            break
+        targets = _dated(layout, f"{stamp}-{again}")
+    renamed = []
+    # The output first: a crash in between leaves a record without its output, which the next run refuses to go on with.
+    for path, target in zip((layout.output, layout.folder), targets, strict=True):
+        if os.path.lexists(path):
+            path.rename(target)
+            files.sync_folder(path.parent)
+            renamed.append((path, target))
+    return renamed
+
+
+def finish_announced(book: Book, layout: Layout) -> None:
+    """Bring a publish that was broken off to its end, or call it off if its files are gone: the parts are all still there."""
+    announced = book.announced
+    if announced is None:
+        return
+    waiting = _temporary_files(layout, announced)
+    there = [(temporary, file) for temporary, file in waiting if temporary is not None and _matches(temporary, file)]
+    renamed = [file for _, file in waiting if _matches(output_path(layout, file), file)]
+    _refuse_overwriting(book, layout, announced, renamed)
+    if len({file.name for _, file in there} | {file.name for file in renamed}) == len(waiting):
+        _finish(book, layout, announced)
+    else:
+        book.put_outputs([_as_seen(layout, file) for file in renamed], [], only=False, finished=True)
+
+
+def remove_leftovers(book: Book, layout: Layout) -> None:
+    """Remove temporary files of publishes that never came to be announced."""
+    if book.announced is None:
+        folders = (layout.output.parent, *([layout.output] if layout.is_directory and layout.output.is_dir() else []))
+        for path in [each for folder in folders for each in folder.glob(f".rowcall-{book.id[:8]}-*.tmp")]:
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+
+
+def part_name(part: int) -> str:
+    return f"part-{part:06d}.parquet"
+
+
+def _write_file(book: Book, layout: Layout, metadata: Mapping[str, object]) -> Announced:
+    # The old file is about to go: what only it holds is copied first.
+    for entry in [each for each in book.parts if each.state == "published"]:
+        sealing.seal(book, layout, entry)
+    book.step("publish: carried")
+    name = _temporary_name(book)
+    path = layout.output.with_name(name)
+    parts = (part_batches(book, layout, entry) for entry in book.parts)
+    file = _write_parquet(book, path, metadata, parts, name=layout.output.name, part=None)
+    return Announced(((name, file),))
+
+
+def _write_folder(book: Book, layout: Layout, metadata: Mapping[str, object]) -> Announced:
+    first = not book.outputs
+    folder = layout.output.with_name(_temporary_name(book)) if first else layout.output
+    if first:
+        folder.mkdir()
+    new: list[tuple[str | None, OutputFile]] = []
+    for entry in [each for each in book.parts if each.state == "sealed"]:
+        name = part_name(entry.part.id)
+        temporary = None if first else _temporary_name(book)
+        parts = [part_batches(book, layout, entry)]
+        new.append(
+            (temporary, _write_parquet(book, folder / (temporary or name), metadata, parts, name=name, part=entry.part.id))
+        )
+    if not book.parts:
+        new.append((None, _write_parquet(book, folder / part_name(0), metadata, (), name=part_name(0), part=None)))
+    outputs = {**book.outputs, **{file.name: file for _, file in new}}
+    manifest = _manifest(metadata, outputs)
+    if first:
+        files.write_durably(folder / MANIFEST, manifest.encode(), private=False)
+    files.sync_folder(folder)
+    return Announced(tuple(new), folder.name if first else None, manifest)
+
+
+def _write_parquet(
+    book: Book,
+    path: Path,
+    metadata: Mapping[str, object],
+    parts: Iterable[Iterable[pa.RecordBatch]],
+    *,
+    name: str,
+    part: int | None,
+) -> OutputFile:
+    with files.create(path, private=False) as file, parquet.Writer(file, job_of(book).output_schema) as writer:
+        for batches in parts:
+            for batch in batches:
+                writer.write(batch)
+            writer.end_of_part()
+        writer.close(metadata)
+        book.step("publish: written")
+        files.sync(file)
+    book.step("publish: synced")
+    seen = path.stat()
+    return OutputFile(name, part, writer.rows, seen.st_size, files.sha256_of(path), seen.st_mtime_ns, seen.st_ino)
+
+
+def _finish(book: Book, layout: Layout, announced: Announced) -> None:
+    """Rename what was announced, write the manifest, mark the parts as published, and drop their files. May be repeated."""
+    if announced.folder is not None:
+        temporary = layout.output.with_name(announced.folder)
+        if temporary.exists():
+            temporary.replace(layout.output)
+        book.step("publish: renamed")
+    for temporary_file, file in _temporary_files(layout, announced):
+        if temporary_file is not None and temporary_file.exists():
+            temporary_file.replace(output_path(layout, file))
+            book.step("publish: renamed")
+    if layout.is_directory:
+        files.sync_folder(layout.output)
+    files.sync_folder(layout.output.parent)
+    book.step("publish: folder synced")
+    if announced.manifest is not None and announced.folder is None:
+        temporary = layout.output / _temporary_name(book)
+        files.write_durably(layout.output / MANIFEST, announced.manifest.encode(), private=False, temporary=temporary)
+        book.step("publish: manifest")
+    done = [each for each in book.parts if each.state == "sealed"]
+    outputs = [_as_seen(layout, file) for _, file in announced.files]
+    marked = [replace(each, state="published", file=None) for each in done]
+    book.put_outputs(outputs, marked, only=not layout.is_directory, finished=True)
+    book.step("publish: marked")
+    for entry in done:
+        sealing.remove_older(layout, entry)
+        book.step("publish: part removed")
+
+
+def _temporary_files(layout: Layout, announced: Announced) -> list[tuple[Path | None, OutputFile]]:
+    """Give each announced file with the path at which it lies until it is renamed, None once its folder was."""
+    if announced.folder is not None:
+        folder = layout.output.with_name(announced.folder)
+        return [(folder / file.name, file) for _, file in announced.files]
+    folder = layout.output if layout.is_directory else layout.output.parent
+    return [(folder / name if name else None, file) for name, file in announced.files]
+
+
+def _refuse_overwriting(book: Book, layout: Layout, announced: Announced, renamed: list[OutputFile]) -> None:
+    """See that what lies where announced files go is the old output or the new one, and nobody else's."""
+    if announced.folder is not None and not renamed and layout.output.is_dir() and any(layout.output.iterdir()):
+        raise OutputError(f"{layout.output}: somebody put files where the output goes; move them, then run again")
+    for _, file in announced.files:
+        path, old = output_path(layout, file), book.outputs.get(file.name)
+        if os.path.lexists(path) and file not in renamed and (old is None or not _matches(path, old)):
+            raise changed(layout, path)
+
+
+def _refuse_strangers(book: Book, layout: Layout) -> None:
+    if layout.is_directory:
+        # Names with a dot are passed over: no reader of a folder takes them for data either.
+        strange = sorted(
+            {each.name for each in layout.output.iterdir() if not each.name.startswith(".")} - {MANIFEST, *book.outputs}
+        )
+        if strange:
+            raise OutputError(f"{layout.output / strange[0]}: is not part of this job's output; move it elsewhere and run again")
+
+
+def _manifest(metadata: Mapping[str, object], outputs: Mapping[str, OutputFile]) -> str:
+    listed = [
+        {"name": each.name, "rows": each.rows, "size": each.size, "sha256": each.sha256}
+        for each in sorted(outputs.values(), key=lambda each: each.name)
+    ]
+    content = {"version": 1, "rows": sum(each.rows for each in outputs.values()), "files": listed, "job": metadata}
+    return orjson.dumps(content, option=orjson.OPT_INDENT_2).decode()
+
+
+def _matches(path: Path, file: OutputFile) -> bool:
+    try:
+        return not path.is_symlink() and path.stat().st_size == file.size and files.sha256_of(path) == file.sha256
+    except OSError:
+        return False
+
+
+def _as_seen(layout: Layout, file: OutputFile) -> OutputFile:
+    seen = output_path(layout, file).stat()
+    return replace(file, mtime_ns=seen.st_mtime_ns, inode=seen.st_ino)
+
+
+def _temporary_name(book: Book) -> str:
+    # The record's id tells a later run which leftovers are its own; the output's name could make this one too long.
+    return f".rowcall-{book.id[:8]}-{files.random_name()}.tmp"
+
+
+def _dated(layout: Layout, stamp: str) -> tuple[Path, Path]:
+    output, folder = layout.output, layout.folder
+    aside = output.with_name(f"{output.name}.{stamp}" if layout.is_directory else f"{output.stem}.{stamp}{output.suffix}")
+    if folder == Layout.of(output, is_directory=layout.is_directory).folder:
+        return aside, Layout.of(aside, is_directory=layout.is_directory).folder
+    return aside, folder.with_name(f"{folder.name}.{stamp}")

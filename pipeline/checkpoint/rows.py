@@ -1,0 +1,153 @@
+"""A part's rows as the output shows them, wherever they lie: journal and kept columns, its own file, or the output.
+
+A newer outcome in the journal always covers what a file says. Sealing, publishing and export all read through here.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+
+from pipeline.checkpoint import kept, parquet
+from pipeline.checkpoint.book import CHUNK_ROWS, Book
+from pipeline.checkpoint.entries import OutputFile, PartEntry, StoredJob
+from pipeline.checkpoint.layout import Layout
+from pipeline.checkpoint.schema import Arrays, joined, outcomes_of, overlaid, result_arrays
+from pipeline.core.errors import DamagedError, MismatchError
+from pipeline.core.tally import Tally
+from pipeline.core.types import Outcome
+
+
+def job_of(book: Book) -> StoredJob:
+    """Give the job on record, which every part needs."""
+    if book.job is None:
+        raise ValueError("no job is stored in this record yet")
+    return book.job
+
+
+def part_batches(
+    book: Book, layout: Layout, entry: PartEntry, *, pending: bool = False, tally: Tally | None = None
+) -> Iterator[pa.RecordBatch]:
+    """Read a part in bounded batches of the output's schema, in row order.
+
+    A row without an outcome is DamagedError, or shown as pending if `pending`; then also kept columns that are gone
+    read as null instead of stopping everything. Raises MismatchError if the output that should hold the rows was changed.
+    The outcomes of an open part are counted in `tally` on the way.
+    """
+    if entry.state == "open":
+        return _open_batches(book, layout, entry, pending, tally)
+    return _with_newer(book, entry, _file_batches(book, layout, entry, job_of(book).output_schema))
+
+
+def part_outcomes(book: Book, layout: Layout, entry: PartEntry) -> Iterator[Outcome]:
+    """Read the recorded outcomes of a part in row order, the newest of each row."""
+    if entry.state == "open":
+        yield from book.each_outcome(entry.part)
+        return
+    newer = {each.row: each for each in book.each_outcome(entry.part)} if book.holds_outcomes(entry.part) else {}
+    at = entry.part.start
+    schema = job_of(book).output_schema
+    results = pa.schema(list(schema)[len(job_of(book).schema) :])
+    for batch in _file_batches(book, layout, entry, results):
+        for outcome in outcomes_of(batch, at):
+            if outcome is not None:
+                yield newer.get(outcome.row, outcome)
+        at += batch.num_rows
+
+
+def _file_batches(book: Book, layout: Layout, entry: PartEntry, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """Read these columns of a sealed or published part, without the journal's newer outcomes."""
+    if entry.file is not None:
+        return parquet.read_rows(layout.parts / entry.file.name, 0, len(entry.part), schema)
+    file, first = _output_place(book, layout, entry)
+    check_unchanged(layout, file)
+    return parquet.read_rows(output_path(layout, file), first, first + len(entry.part), schema)
+
+
+def _output_place(book: Book, layout: Layout, entry: PartEntry) -> tuple[OutputFile, int]:
+    """Give the output file that holds a published part, and the part's first row in it."""
+    for file in book.outputs.values():
+        if not layout.is_directory or file.part == entry.part.id:
+            return file, 0 if layout.is_directory else entry.part.start
+    raise DamagedError(f"{layout.folder}: part {entry.part.id} counts as published, but the record names no output file for it")
+
+
+def output_path(layout: Layout, file: OutputFile) -> Path:
+    return layout.output / file.name if layout.is_directory else layout.output
+
+
+def check_unchanged(layout: Layout, file: OutputFile) -> None:
+    """See that an output file is the one that was verified when the record was opened."""
+    path = output_path(layout, file)
+    try:
+        seen = path.stat()
+    except OSError as error:
+        raise gone(layout, path) from error
+    if (seen.st_size, seen.st_mtime_ns, seen.st_ino) != (file.size, file.mtime_ns, file.inode):
+        raise changed(layout, path)
+
+
+def gone(layout: Layout, path: Path) -> MismatchError:
+    return MismatchError(f"{path}: the finished job's output is missing; put it back, or ask every row again with --fresh")
+
+
+def changed(layout: Layout, path: Path) -> MismatchError:
+    return MismatchError(
+        f"{path}: the finished job's output was changed since it was written; put the original back, "
+        "or ask every row again with --fresh"
+    )
+
+
+def _open_batches(book: Book, layout: Layout, entry: PartEntry, pending: bool, tally: Tally | None) -> Iterator[pa.RecordBatch]:
+    schema = job_of(book).output_schema
+    at = entry.part.start
+    for columns, rows in _kept_chunks(book, layout, entry, lenient=pending):
+        found = book.outcomes(at, at + rows)
+        outcomes: list[Outcome | None] = [found.get(row) for row in range(at, at + rows)]
+        if len(found) < rows and not pending:
+            raise DamagedError(
+                f"{book.journal.path}: {rows - len(found)} recorded rows of part {entry.part.id} are gone from the journal; "
+                "put the record folder back from a copy"
+            )
+        if tally is not None:
+            for outcome in found.values():
+                tally.add(outcome)
+        yield joined(schema, columns, result_arrays(outcomes))
+        at += rows
+
+
+def _kept_chunks(book: Book, layout: Layout, entry: PartEntry, *, lenient: bool) -> Iterator[tuple[Arrays, int]]:
+    """Give a part's kept columns in pieces of at most CHUNK_ROWS rows, each with its length."""
+    types = job_of(book).schema.types
+    if not types or (lenient and not kept_intact(layout, entry)):
+        for start in range(0, len(entry.part), CHUNK_ROWS):
+            rows = min(CHUNK_ROWS, len(entry.part) - start)
+            yield [pa.array([None] * rows, each) for each in types], rows
+        return
+    if entry.kept is None or not kept_intact(layout, entry):
+        raise DamagedError(
+            f"{layout.kept}: the input columns kept for part {entry.part.id} are gone or damaged; run again to read them anew"
+        )
+    for batch in kept.read(layout, entry.kept):
+        for start in range(0, batch.num_rows, CHUNK_ROWS):
+            piece = batch.slice(start, CHUNK_ROWS)
+            yield piece.columns, piece.num_rows
+
+
+def kept_intact(layout: Layout, entry: PartEntry) -> bool:
+    """Whether an open part's kept columns are there as they were written."""
+    return entry.kept is not None and kept.intact(layout, entry.kept)
+
+
+def _with_newer(book: Book, entry: PartEntry, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Lay the journal's outcomes of a retry over what a file says."""
+    if not book.holds_outcomes(entry.part):
+        yield from batches
+        return
+    at = entry.part.start
+    for batch in batches:
+        newer: dict[int, Outcome] = {}
+        for start in range(at, at + batch.num_rows, CHUNK_ROWS):
+            newer |= book.outcomes(start, min(start + CHUNK_ROWS, at + batch.num_rows))
+        yield overlaid(batch, {row - at: outcome for row, outcome in newer.items()})
+        at += batch.num_rows

@@ -1,0 +1,104 @@
+"""The output's columns: the kept input columns, then what came back. Arrow types and the way from outcomes to arrays."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline.core.errors import ConfigError
+from pipeline.core.types import RESULT_COLUMNS, Fault, FaultKind, Outcome, Reply, Usage
+
+_TYPES: dict[str, pa.DataType] = {
+    **dict.fromkeys(RESULT_COLUMNS, pa.string()),
+    **dict.fromkeys(("prompt_tokens", "completion_tokens", "total_tokens"), pa.int64()),
+    **dict.fromkeys(("http_status", "attempts"), pa.int32()),
+    **dict.fromkeys(("latency_s", "cost"), pa.float64()),
+}
+
+_FIELDS = [pa.field(name, _TYPES[name]) for name in RESULT_COLUMNS]
+RESULTS = pa.schema(_FIELDS)
+
+Values = tuple[object, ...]
+Arrays = Sequence["pa.Array[Any]"]
+_PENDING: Values = tuple("pending" if name == "status" else None for name in RESULT_COLUMNS)
+
+
+def output_schema(kept: pa.Schema, prefix: str) -> pa.Schema:
+    """Give the output's schema, the same whatever came back. Raises ConfigError if a result column's name is taken."""
+    names = [prefix + name for name in RESULT_COLUMNS]
+    taken = [name for name in names if name in kept.names]
+    if taken:
+        raise ConfigError(
+            f"output.prefix: the input already has a column {', '.join(taken)}; set output.prefix (e.g. llm_), "
+            "or leave the column out with output.columns"
+        )
+    # Metadata of the whole schema spoke of the input file (its pandas index, say) and would be untrue of the output.
+    fields = [*kept, *(pa.field(name, field.type) for name, field in zip(names, _FIELDS, strict=True))]
+    return pa.schema(fields)
+
+
+def result_arrays(outcomes: Sequence[Outcome | None]) -> Arrays:
+    """Give one array a result column; None stands for a row that is still to do, status `pending`."""
+    values = [_PENDING if outcome is None else _values(outcome) for outcome in outcomes]
+    columns: Sequence[Values] = list(zip(*values, strict=True)) or [()] * len(_FIELDS)
+    return [pa.array(column, field.type) for column, field in zip(columns, _FIELDS, strict=True)]
+
+
+def joined(schema: pa.Schema, kept: Arrays, results: Arrays) -> pa.RecordBatch:
+    """Join kept and result arrays into a batch of the output's schema."""
+    arrays = [*kept, *results]
+    return pa.RecordBatch.from_arrays(
+        [each if each.type == field.type else each.cast(field.type) for each, field in zip(arrays, schema, strict=True)],
+        schema=schema,
+    )
+
+
+def overlaid(batch: pa.RecordBatch, changes: dict[int, Outcome]) -> pa.RecordBatch:
+    """Replace the results of some rows of an output batch; `changes` is keyed by the row's place in the batch."""
+    if not changes:
+        return batch
+    kept = batch.num_columns - len(_FIELDS)
+    take = list(range(batch.num_rows))
+    for place, at in enumerate(changes, batch.num_rows):
+        take[at] = place
+    indices = pa.array(take, pa.int64())
+    newer = result_arrays(list(changes.values()))
+    old = batch.columns[kept:]
+    results = [pa.concat_arrays(pair).take(indices) for pair in zip(old, newer, strict=True)]
+    return joined(batch.schema, batch.columns[:kept], results)
+
+
+def outcomes_of(batch: pa.RecordBatch, first: int) -> Iterator[Outcome | None]:
+    """Read the outcomes back from an output batch whose first row has index `first`; None for a pending row.
+
+    A fault comes back with what the output shows of it; its kind and hints have served their purpose.
+    """
+    columns = [column.to_pylist() for column in batch.columns[batch.num_columns - len(_FIELDS) :]]
+    for row, values in enumerate(zip(*columns, strict=True), first):
+        yield _outcome(row, dict(zip(RESULT_COLUMNS, values, strict=True)))
+
+
+def _values(outcome: Outcome) -> Values:
+    match outcome.result:
+        case Reply() as reply:
+            usage = reply.usage
+            said: Values = (reply.text, reply.finish_reason, usage.prompt, usage.completion, usage.total, "ok", None, None, 200)
+            after: Values = (reply.model, reply.response_id, reply.extra)
+        case fault:
+            said = (None, None, None, None, None, "failed", fault.error_kind, fault.message, fault.status)
+            after = (None, None, None)
+    return (*said, outcome.attempts, outcome.elapsed, outcome.cost, *after)
+
+
+def _outcome(row: int, cells: Mapping[str, Any]) -> Outcome | None:
+    result: Reply | Fault
+    match cells["status"]:
+        case "pending":
+            return None
+        case "ok":
+            usage = Usage(cells["prompt_tokens"], cells["completion_tokens"], cells["total_tokens"])
+            finish, model, id_ = cells["finish_reason"], cells["model"], cells["response_id"]
+            result = Reply(cells["completion"], finish, usage, model, id_, cells["extra"])
+        case _:
+            result = Fault(FaultKind.REJECTED, cells["error_kind"], cells["error"] or "", cells["http_status"])
+    return Outcome(row, cells["attempts"], cells["latency_s"], result, cells["cost"])

@@ -1,0 +1,11 @@
+"""Prompts: one row's cells -> the conversation that is sent. Templates and columns are checked before the first row.
+
+render     the seam, wiring the rest                 template   Jinja2 over the columns
+sandbox    what a template may do and print          nulls      missing values inside a template
+messages   a column with a whole conversation        images     a cell -> images, by their own magic
+files      image files, never outside their folder   names      column names in messages to people
+"""
+
+from pipeline.prompts.render import PromptSettings, Renderer, build_render
+
+__all__ = ["PromptSettings", "Renderer", "build_render"]

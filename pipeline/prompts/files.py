@@ -1,0 +1,133 @@
+"""Image files below one folder, and nothing else on this machine. The names come from the data, so they are hostile.
+
+A name may lead to a regular file inside the folder, also by a link that stays inside it. Whatever leads out is refused before
+the file system is asked about it. Links are resolved once, and the resolved way is then walked without following any, so
+that one swapped in meanwhile leads nowhere.
+"""
+
+import errno
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.core.errors import BadRowError, ConfigError, StoppedError
+from pipeline.prompts.names import shown
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY
+# Opening a pipe for reading would wait for a writer; nothing here may become our terminal.
+_FILE = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_NOFOLLOW
+_MOST_NAME_SHOWN = 100
+
+# What a name itself can be blamed for. Anything else (descriptors, memory, a failing disk) is this machine's trouble:
+# the row stays to do.
+_WRONG_NAME = {
+    errno.ENOENT: "there is no such file below images.root",
+    errno.ENOTDIR: "there is no such file below images.root",
+    errno.ELOOP: "its links lead in a circle, or were changed while it was opened",
+    errno.EACCES: "this user may not read it",
+    errno.EPERM: "this user may not read it",
+    errno.ENAMETOOLONG: "the name is longer than a file's can be",
+    errno.EILSEQ: "it is no usable file name",
+    errno.EINVAL: "it is no usable file name",
+    errno.ENXIO: "it is no regular file",
+    errno.EOPNOTSUPP: "it is no regular file",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """The folder of image files: `root` as the user wrote it, `real` without links, and which directory that was."""
+
+    root: Path
+    real: Path
+    device: int
+    inode: int
+
+    @classmethod
+    def of(cls, root: Path) -> "Folder":
+        """Raise ConfigError if there is no such folder."""
+        try:
+            real = root.resolve(strict=True)
+            seen = real.stat()
+        except (OSError, RuntimeError, ValueError) as error:
+            why = error.strerror if isinstance(error, OSError) else "not a usable path"
+            raise ConfigError(f"images.root: {shown(str(root), _MOST_NAME_SHOWN)}: {why}") from error
+        if not stat.S_ISDIR(seen.st_mode):
+            raise ConfigError(f"images.root: {shown(str(root), _MOST_NAME_SHOWN)} is not a folder")
+        return cls(Path(os.path.normpath(root.absolute())), real, seen.st_dev, seen.st_ino)
+
+    def read(self, name: str, most_bytes: int) -> bytes:
+        """Give a file's bytes. Raise BadRowError if this name is to blame, StoppedError if the machine or the folder is."""
+        called = shown(name, _MOST_NAME_SHOWN)
+        try:
+            descriptor = self._open(self._parts(name))
+            try:
+                return _read(descriptor, most_bytes)
+            finally:
+                os.close(descriptor)
+        except BadRowError as error:
+            raise BadRowError(f"{called}: {error}") from error
+        except ValueError as error:  # NUL, or half a character
+            raise BadRowError(f"{called}: it is no usable file name") from error
+        except OSError as error:
+            if error.errno in _WRONG_NAME:
+                raise BadRowError(f"{called}: {_WRONG_NAME[error.errno]}") from error
+            raise StoppedError(f"images.root: a file cannot be read: {error.strerror}; its row is still to do") from error
+
+    def _parts(self, name: str) -> tuple[str, ...]:
+        """Give the way to a file from `real`, without links; refuse what leads out."""
+        written = Path(os.path.normpath(self.real / name))
+        inside = written.is_relative_to(self.real) or written.is_relative_to(self.root)
+        resolved = Path(os.path.realpath(self.real / name)) if inside else None
+        if resolved is None or not resolved.is_relative_to(self.real):
+            raise BadRowError("it leads out of images.root, and nothing outside is read")
+        parts = resolved.relative_to(self.real).parts
+        if not parts:
+            raise BadRowError("it is no regular file")
+        return parts
+
+    def _open(self, parts: tuple[str, ...]) -> int:
+        folder = self._open_root()
+        try:
+            for part in parts[:-1]:
+                inner = os.open(part, _FOLDER | os.O_NOFOLLOW, dir_fd=folder)
+                os.close(folder)
+                folder = inner
+            return os.open(parts[-1], _FILE, dir_fd=folder)
+        finally:
+            os.close(folder)
+
+    def _open_root(self) -> int:
+        """Open the folder, and make sure it is still the same: with its disk gone every name would be a missing file."""
+        try:
+            descriptor = os.open(self.real, _FOLDER)
+        except OSError as error:
+            raise StoppedError(f"images.root: {shown(str(self.root), _MOST_NAME_SHOWN)}: {error.strerror}") from error
+        seen = os.fstat(descriptor)
+        if (seen.st_dev, seen.st_ino) != (self.device, self.inode):
+            os.close(descriptor)
+            called = shown(str(self.root), _MOST_NAME_SHOWN)
+            raise StoppedError(f"images.root: {called} is another folder than when the run began; is its disk mounted?")
+        return descriptor
+
+
+def _read(descriptor: int, most_bytes: int) -> bytes:
+    """Read a regular file of at most so many bytes, also if it grows meanwhile."""
+    seen = os.fstat(descriptor)
+    if not stat.S_ISREG(seen.st_mode):
+        raise BadRowError("it is no regular file")
+    if seen.st_size > most_bytes:
+        raise BadRowError(too_large(seen.st_size))
+    chunks, size = [], 0
+    # One byte more than there should be: the read after the last must give nothing.
+    while size <= most_bytes and (chunk := os.read(descriptor, max(seen.st_size - size, 0) + 1)):
+        chunks.append(chunk)
+        size += len(chunk)
+    if size > most_bytes:
+        raise BadRowError(too_large(size))
+    return b"".join(chunks)
+
+
+def too_large(size: int) -> str:
+    return f"an image of {size / 1e6:.1f} MB is more than images.max_megabytes allows"

@@ -1,0 +1,103 @@
+"""What a person sees of a run: exact words, and nothing a terminal would obey."""
+
+import io
+
+import pytest
+
+from pipeline.core.tally import Progress, Tally, Traffic, summarize
+from pipeline.observe.progress import Bar, Log, Notices, Silent, choose
+from pipeline.observe.wording import clock, duration, line, short, summary_lines
+
+
+def picture(**changes: object) -> Progress:
+    values = {
+        "tally": Tally(),
+        "traffic": Traffic(),
+        "rows": 5000,
+        "resumed": 312,
+        "ok": 1190,
+        "failed": 14,
+        "in_flight": 23,
+        "per_minute": 48,
+        "requests_per_minute": 50.0,
+        "tokens": 1_234_567,
+        "eta_s": 845.0,
+    }
+    return Progress(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def test_the_line_says_it_all():
+    assert line(picture()) == "1,204/5,000 (312 resumed) ok 1,190 failed 14 · 23 in flight · 48/50 rpm · 1.2M tokens · eta 14:05"
+
+
+def test_a_hold_is_named_with_its_end():
+    now = picture(held_until=1_800_000_000.0, held_by="429")
+    assert line(now).endswith(f"held by 429 until {clock(1_800_000_000.0)}")
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(5, "00:05"), (845, "14:05"), (7265, "2:01:05"), (273_600, "3d 04:00")])
+def test_durations(seconds, text):
+    assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("number", "text"), [(999, "999"), (9_999, "9,999"), (12_345, "12k"), (1_234_567, "1.2M"), (2e9, "2.0G")]
+)
+def test_large_numbers(number, text):
+    assert short(int(number)) == text
+
+
+def test_without_a_terminal_there_is_a_line_every_half_minute_and_one_at_the_end():
+    now, stream = [0.0], io.StringIO()
+    log = Log(stream, now=lambda: now[0])
+    for second in range(100):
+        now[0] = float(second)
+        log.progress(picture())
+    log.progress(picture(finished=True))
+    assert len(stream.getvalue().splitlines()) == 3 + 1
+
+
+def test_a_notice_cannot_forge_lines_or_move_the_cursor():
+    stream = io.StringIO()
+    Log(stream).notice("row 3 said \x1b]0;pwn\x07\nrowcall: all is well\u202e")
+    assert len(stream.getvalue().splitlines()) == 1
+    assert "\x1b" not in stream.getvalue()
+
+
+def test_a_bar_is_drawn_and_closed():
+    stream = io.StringIO()
+    bar = Bar(stream)
+    bar.progress(picture())
+    bar.notice("something happened")
+    bar.progress(picture(finished=True))
+    assert "1,204/5,000" in stream.getvalue()
+    assert "something happened" in stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("mode", "quiet", "kind"),
+    [("auto", False, Log), ("bar", False, Bar), ("log", False, Log), ("none", False, Notices), ("bar", True, Silent)],
+)
+def test_what_is_shown_where(mode, quiet, kind):
+    assert type(choose(mode, quiet=quiet, stream=io.StringIO())) is kind
+
+
+def test_a_summary_names_what_helps_next():
+    tally = Tally(ok=7, failed=3)
+    tally.errors.update({"timeout": 2, "bad_row": 1})
+    done = summarize(tally, Traffic(requests=12, retries=2), rows=10, resumed=0, seconds=4.0, priced=False, output="out.parquet")
+    text = "\n".join(summary_lines(done))
+    for words in (
+        "10 rows: 7 ok, 3 failed",
+        "12 requests (2 retries",
+        "failed: 2 timeout",
+        "--retry-failed=timeout",
+        "out.parquet",
+    ):
+        assert words in text
+    stopped = summarize(
+        tally, Traffic(), rows=20, resumed=0, seconds=4.0, priced=False, stopped="the deadline has passed", stop_code=3
+    )
+    text = "\n".join(summary_lines(stopped))
+    for words in ("10 still to do", "stopped early: the deadline has passed", "the same command goes on"):
+        assert words in text
