@@ -66,7 +66,7 @@ def _is_near(host: str) -> bool:
 
 def _without_secrets(url: str) -> str:
     parts = urlsplit(url)
-    host = (parts.hostname or "") + (f":{parts.port}" if parts.port else "")
+    host = parts.netloc.rpartition("@")[2]
     return parts._replace(netloc=host, query="***" if parts.query else "").geturl()
 
 

@@ -1,23 +1,32 @@
 """Reading a config: YAML text and overrides -> Config, with every mistake named at once, by file and key."""
 
-import difflib
+import glob
 import os
 import re
-from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
+from pipeline.config import mistakes, strict_yaml
+from pipeline.config.checks import GLOB
 from pipeline.config.model import Config
 from pipeline.core.errors import ConfigError
+from pipeline.core.redact import HIDDEN, looks_like_key
 
 MOST_BYTES = 1_000_000
 # The keys whose values are paths, and so are read from where they were written.
 PATH_KEYS = ("input.path", "images.root", "endpoint.api_key_file", "endpoint.ca_file", "output.path", "checkpoint.dir")
+# Two ways to say one thing: whoever overrides one of them takes the file's other one back.
+_RIVALS = (
+    ("endpoint.url", "endpoint.base_url"),
+    ("prompt.user", "prompt.messages"),
+    ("endpoint.api_key_env", "endpoint.api_key_file"),
+)
 _REMOTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+_KEY = re.compile(r"[A-Za-z_]\w*(?:\.[^.=\s]+)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,58 +41,34 @@ class Override:
 def parse_set(text: str) -> Override:
     """Read `KEY=VALUE` as --set takes it; VALUE is YAML."""
     key, equals, value = text.partition("=")
-    if not equals or not re.fullmatch(r"[A-Za-z_]\w*(\.[^.=]+)*", key.strip()):
-        raise ConfigError(f"--set {text!r}: write KEY=VALUE, such as limits.concurrency=8")
-    return Override(key.strip(), _parse(value, f"--set {key.strip()}"), f"--set {key.strip()}")
+    key = key.strip()
+    if not equals or not _KEY.fullmatch(key):
+        shown = HIDDEN if looks_like_key(text) else f"{text!r:.80}"
+        raise ConfigError(f"--set {shown}: write KEY=VALUE, such as limits.concurrency=8")
+    return Override(key, strict_yaml.parse(value, f"--set {key}"), f"--set {key}")
 
 
 def load_config(path: Path | None, overrides: Sequence[Override] = (), *, values: Mapping[str, Any] | None = None) -> Config:
     """Read the file (or take `values`), lay the overrides over it, and check the whole.
 
-    Paths in the file start from its folder, those in `values` and overrides from the working directory. Raises
-    ConfigError with one line a mistake.
+    Later overrides win. Paths in the file start from its folder, those in `values` and overrides from the working
+    directory. Raises ConfigError with one line a mistake.
     """
     here = Path.cwd()
     name = str(path) if path is not None else "the job"
-    raw: Any = _read(path) if path is not None else _copy(dict(values or {}))
+    raw: Any = _read(path) if path is not None else _plain(values or {})
     if not isinstance(raw, dict):
-        raise ConfigError(f"{name}: found {_kind(raw)}, allowed: sections such as input, prompt, endpoint, output")
-    _anchor(raw, path.absolute().parent if path is not None else here, name)
-    origins: dict[str, str] = {}
+        raise ConfigError(f"{name}: found {mistakes.describe(raw)}, allowed: sections such as input, prompt, endpoint, output")
+    _anchor(raw, path.absolute().parent if path is not None else here)
+    given = {override.key for override in overrides}
     for override in overrides:
-        layer: dict[str, Any] = {}
-        _put(layer, override)
-        _anchor(layer, here, override.origin)
-        value = _get(layer, override.key)
-        _put(raw, Override(override.key, value, override.origin))
-        origins[override.key] = override.origin
+        _make_way(raw, override, given)
+        _put(raw, _anchored(override, here))
     try:
         return Config.model_validate(raw)
     except ValidationError as error:
-        raise ConfigError("\n".join(_messages(error, raw, name, origins))) from None
-
-
-# -- YAML
-
-
-class _Loader(yaml.SafeLoader):
-    """Safe YAML without aliases (a few lines of them can fill the memory) and without a key given twice."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.events.AliasEvent):
-            event = self.peek_event()  # type: ignore[no-untyped-call]
-            raise yaml.constructor.ConstructorError(None, None, "aliases (*name) are not allowed", event.start_mark)
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Hashable, Any]:
-        seen: set[object] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if isinstance(key, Hashable) and key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} is given twice", key_node.start_mark)
-            if isinstance(key, Hashable):
-                seen.add(key)
-        return super().construct_mapping(node, deep)
+        origins = {override.key: override.origin for override in overrides}
+        raise ConfigError("\n".join(mistakes.lines(error, raw, name, origins))) from None
 
 
 def _read(path: Path) -> object:
@@ -94,143 +79,69 @@ def _read(path: Path) -> object:
         raise ConfigError(f"{path}: cannot be read: {(error.strerror or type(error).__name__).lower()}") from None
     if len(content) > MOST_BYTES:
         raise ConfigError(f"{path}: larger than {MOST_BYTES:,} bytes; a config holds no data")
-    return _parse(content, str(path))
-
-
-def _parse(content: str | bytes, name: str) -> object:
-    try:
-        return yaml.load(content, _Loader)  # noqa: S506 -- a SafeLoader, made stricter
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise ConfigError(f"{name}{where}: not valid YAML: {problem}") from None
-    except (RecursionError, ValueError) as error:
-        raise ConfigError(f"{name}: not valid YAML: {type(error).__name__}") from None
+    return strict_yaml.parse(content, str(path))
 
 
 # -- nested keys
 
 
-def _copy(value: Any) -> Any:
+def _plain(value: Any) -> Any:
+    """Copy mappings into dicts of our own, which are then written to, and paths into text."""
     if isinstance(value, Mapping):
-        return {key: _copy(item) for key, item in value.items()}
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
     return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+
+def _make_way(raw: dict[str, Any], override: Override, given: set[str]) -> None:
+    """Drop what the override replaces under another name, unless that was given beside it."""
+    gone = {rival for pair in _RIVALS if override.key in pair for rival in pair} - {override.key}
+    if (override.key, override.value) == ("endpoint.provider", "simulated"):
+        gone |= {"endpoint.url", "endpoint.base_url"}
+    for key in gone - given if override.value is not None else ():
+        section, _, last = key.rpartition(".")
+        if isinstance(raw.get(section), dict):
+            raw[section].pop(last, None)
 
 
 def _put(raw: dict[str, Any], override: Override) -> None:
     *sections, last = override.key.split(".")
     for section in sections:
-        below = raw.get(section)
-        if below is None:
-            below = raw[section] = {}
-        if not isinstance(below, dict):
+        if raw.get(section) is None:
+            raw[section] = {}
+        if not isinstance(raw[section], dict):
             raise ConfigError(f"{override.origin}: {section} has no keys below it")
-        raw = below
+        raw = raw[section]
     raw[last] = override.value
 
 
-def _get(raw: Any, key: str) -> Any:
-    for name in key.split("."):
-        if not isinstance(raw, Mapping) or name not in raw:
-            return None
-        raw = raw[name]
-    return raw
+def _anchored(override: Override, base: Path) -> Override:
+    layer: dict[str, Any] = {}
+    _put(layer, replace(override, value=_plain(override.value)))
+    _anchor(layer, base)
+    value: Any = layer
+    for name in override.key.split("."):
+        value = value[name]
+    return replace(override, value=value)
 
 
-def _anchor(raw: dict[str, Any], base: Path, name: str) -> None:
+def _anchor(raw: dict[str, Any], base: Path) -> None:
     """Make the paths absolute: from here on nobody needs to know where they were written."""
     for key in PATH_KEYS:
-        section = _get(raw, key.rpartition(".")[0])
-        last = key.rpartition(".")[2]
-        if not isinstance(section, dict) or section.get(last) is None:
-            continue
-        value = section[last]
-        many = isinstance(value, (list, tuple))
-        absolute = [_absolute(each, base, f"{name}: {key}") for each in (value if many else [value])]
-        section[last] = absolute if many else absolute[0]
+        name, _, last = key.rpartition(".")
+        section = raw.get(name)
+        value = section.get(last) if isinstance(section, dict) else None
+        if isinstance(value, list):
+            raw[name][last] = [_absolute(each, base) for each in value]
+        elif value is not None:
+            raw[name][last] = _absolute(value, base)
 
 
-def _absolute(value: Any, base: Path, where: str) -> Any:
-    if isinstance(value, os.PathLike):
-        value = os.fspath(value)
-    if not isinstance(value, str) or not value:
-        return value  # pydantic says what is wrong with it
-    if "\0" in value:
-        raise ConfigError(f"{where}: a path cannot hold a NUL character")
-    if _REMOTE.match(value):
-        raise ConfigError(f"{where}: found {value!r}; remote paths are not supported, copy the data to a local disk")
-    slash = "/" if value.endswith("/") else ""
-    return os.path.normpath(base / os.path.expanduser(value)) + slash  # noqa: PTH111 -- a glob is not yet a Path
-
-
-# -- messages
-
-
-def _messages(error: ValidationError, raw: dict[str, Any], name: str, origins: Mapping[str, str]) -> list[str]:
-    lines = []
-    for each in error.errors(include_url=False):
-        location = [str(part) for part in each["loc"] if not str(part).startswith(("function-", "lax-or", "tuple["))]
-        key = ".".join(location)
-        origin = next((origins[k] for k in origins if key == k or key.startswith(k + ".") or k.startswith(key + ".")), name)
-        where = origin if key in origins else f"{origin}: {key}" if key else origin
-        lines.append(f"{where}: {_problem(each, location, raw)}")
-    return list(dict.fromkeys(lines))
-
-
-def _problem(each: Any, location: list[str], raw: dict[str, Any]) -> str:
-    match each["type"]:
-        case "extra_forbidden":
-            keys = _keys_beside(location)
-            near = difflib.get_close_matches(location[-1], keys, 1, 0.5) or _elsewhere(location[-1])
-            hint = f"; did you mean {near[0]}?" if near else ""
-            return (
-                f"unknown key{hint} Allowed here: {', '.join(keys)}" if hint else f"unknown key; allowed here: {', '.join(keys)}"
-            )
-        case "missing":
-            return "is required"
-        case "value_error":
-            return str(each["ctx"]["error"])
-        case "literal_error":
-            return f"found {_shown(location, raw)}, allowed: {each['ctx']['expected'].replace(' or ', ', ')}"
-    wanted = each["msg"].removeprefix("Input should be ").removeprefix("Value ")
-    return f"found {_shown(location, raw)}, allowed: {wanted}"
-
-
-def _shown(location: list[str], raw: dict[str, Any]) -> str:
-    value = _get(raw, ".".join(part for part in location if not part.isdigit()))
-    if isinstance(value, (list, tuple)) and location[-1].isdigit() and int(location[-1]) < len(value):
-        value = value[int(location[-1])]
-    # A key pasted into the wrong place must not come back on the screen.
-    if location[0] == "endpoint" and isinstance(value, str) and location[-1] not in ("provider", "model"):
-        return "text"
-    return _kind(value) if isinstance(value, (Mapping, list, tuple)) else f"{value!r:.60}"
-
-
-def _kind(value: object) -> str:
-    if value is None:
-        return "nothing"
-    return {dict: "a mapping", list: "a list", tuple: "a list", str: "text", bool: "true or false"}.get(
-        type(value), f"{value!r:.40}"
-    )
-
-
-def _keys_beside(location: list[str]) -> list[str]:
-    model: type[BaseModel] = Config
-    for name in location[:-1]:
-        field = model.model_fields.get(name)
-        if field is None or not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
-            return []
-        model = field.annotation
-    return list(model.model_fields)
-
-
-def _elsewhere(name: str) -> list[str]:
-    """Find the key one section deeper or beside: `concurrency` at the top means limits.concurrency."""
-    return [
-        f"{section}.{name}"
-        for section, field in Config.model_fields.items()
-        if isinstance(field.annotation, type)
-        and issubclass(field.annotation, BaseModel)
-        and name in field.annotation.model_fields
-    ]
+def _absolute(value: Any, base: Path) -> Any:
+    if not isinstance(value, str) or not value or _REMOTE.match(value):
+        return value  # the model says what is wrong with it
+    text = os.path.expanduser(value)  # noqa: PTH111 -- a glob is not yet a Path
+    # A folder may be called `run[1]`: only what the user wrote is a pattern.
+    root = glob.escape(str(base)) if any(char in text for char in GLOB) and not os.path.exists(base / text) else str(base)  # noqa: PTH110
+    return os.path.normpath(os.path.join(root, text)) + ("/" if text.endswith("/") else "")  # noqa: PTH118

@@ -1,69 +1,116 @@
 """The config as frozen pydantic models. Every field's description also feeds the JSON Schema that `init --schema` prints.
 
-Absent on purpose: where values come from (load.py) and what they mean to the other packages (jobs).
+Absent on purpose: where values come from (load.py), what single values must look like (checks.py), and what they mean to
+the other packages (jobs). What two fields must be together is checked at the later one of them, so that every mistake
+is found in one reading.
 """
 
-import re
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
-_SECRET_NAME = re.compile(r"authorization|api[-_]?key|token|secret|password|cookie|credential", re.IGNORECASE)
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_CSV_TYPES = ("string", "int64", "float64", "bool", "date", "timestamp")
+from pipeline.config import checks
+
+# The type of an error that is about its whole section, although one field's check found it.
+ABOUT_SECTION = "section"
+# Providers with an address of their own, and the variable that their own documentation keeps the key in.
+_OWN_VARIABLES = {"segmind": "SEGMIND_API_KEY", "openai": "OPENAI_API_KEY"}
 
 
 def _tuple(value: object) -> object:
-    return (value,) if isinstance(value, str) else value
+    return (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
+
+
+def _path(value: object) -> object:
+    return Path(value) if isinstance(value, str) else value
+
+
+def _checked_path(check: Any) -> BeforeValidator:
+    return BeforeValidator(lambda value: _path(check(os.fspath(value)) if isinstance(value, str | os.PathLike) else value))
 
 
 def _frozen(value: Mapping[str, Any]) -> Mapping[str, Any]:
     return MappingProxyType(dict(value))
 
 
-Strings = Annotated[tuple[str, ...], BeforeValidator(_tuple)]
+def _section_error(text: str) -> PydanticCustomError:
+    return PydanticCustomError(ABOUT_SECTION, "{text}", {"text": text})
+
+
+# One text stands for a list of one. The schema for editors must say so, too.
+_TEXTS = WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]})
+
+Text = Annotated[str, Field(min_length=1)]
+Texts = Annotated[tuple[Text, ...], BeforeValidator(_tuple), _TEXTS]
+LocalText = Annotated[str, Field(min_length=1), AfterValidator(checks.local_path)]
+LocalTexts = Annotated[tuple[LocalText, ...], BeforeValidator(_tuple), Field(min_length=1), _TEXTS]
+LocalPath = Annotated[Path, _checked_path(checks.local_path)]
+KeyFile = Annotated[Path, _checked_path(checks.key_file)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Price = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 FrozenMap = Annotated[Mapping[str, Any], AfterValidator(_frozen), PlainSerializer(dict, return_type=dict)]
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, ser_json_inf_nan="null", hide_input_in_errors=True)
+    """What all sections share: no unknown key, no wrong type taken for a right one (`true` is not 1, `"3"` is not 3)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_empty(cls, value: object) -> object:
+        """A section or list whose lines are all commented out reads as null, and means that nothing is set in it."""
+        if not isinstance(value, Mapping):
+            return value
+        return {name: item for name, item in value.items() if item is not None or not cls._holds_several(name)}
+
+    @classmethod
+    def _holds_several(cls, name: str) -> bool:
+        field = cls.model_fields.get(name)
+        if field is None:
+            return False
+        empty = field.get_default(call_default_factory=True)
+        is_section = isinstance(field.annotation, type) and issubclass(field.annotation, Section)
+        return is_section or isinstance(empty, tuple | Mapping)
 
 
 class Csv(Section):
     """How CSV and TSV files are read. Cells stay the strings they are unless `types` says otherwise."""
 
-    delimiter: str | None = Field(None, min_length=1, max_length=1, description="null: a comma for .csv, a tab for .tsv")
-    encoding: str = Field("utf-8", description="any Python codec; a byte that does not fit is an error, never replaced")
-    types: FrozenMap = Field(default_factory=dict, description="column: string, int64, float64, bool, date or timestamp")
-
-    @model_validator(mode="after")
-    def _known(self) -> "Csv":
-        import codecs
-
-        try:
-            codecs.lookup(self.encoding)
-        except LookupError:
-            raise ValueError(
-                f"encoding: found {self.encoding!r}, allowed: a codec Python knows, such as utf-8 or latin-1"
-            ) from None
-        for column, type_ in self.types.items():
-            if type_ not in _CSV_TYPES:
-                raise ValueError(f"types.{column}: found {type_!r}, allowed: {', '.join(_CSV_TYPES)}")
-        return self
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = Field(
+        None, description="one character; null: a comma for .csv, a tab for .tsv"
+    )
+    encoding: Annotated[str, AfterValidator(checks.encoding)] = Field(
+        "utf-8", description="any text encoding Python knows; a byte that does not fit is an error, never replaced"
+    )
+    types: Annotated[FrozenMap, AfterValidator(checks.csv_types)] = Field(
+        default_factory=dict, description=f"column: {', '.join(checks.CSV_TYPES)}"
+    )
 
 
 class Input(Section):
     """What is read."""
 
-    path: Strings = Field(
-        min_length=1, description="file, folder or glob, or a list of them: .parquet .csv .tsv .jsonl, also .gz"
+    path: LocalTexts = Field(
+        description="file, folder or glob, or a list of them: .parquet .csv .tsv .jsonl, the last three also with .gz"
     )
-    csv: Csv = Csv()
+    csv: Csv = Field(Csv(), description="how CSV and TSV files are read")
 
 
 class PromptConfig(Section):
@@ -71,22 +118,24 @@ class PromptConfig(Section):
 
     system: str | None = Field(None, description="template of the system message")
     user: str | None = Field(None, description="template of the user message")
-    images: Strings = Field(
-        (), description="column or columns with images: bytes, {bytes, path}, paths, URLs, data URIs, or lists"
-    )
-    messages: str | None = Field(None, description="column with a whole conversation, instead of user")
+    images: Texts = Field((), description="column or columns with images: bytes, {bytes, path}, paths, URLs, data URIs, or lists")
+    messages: Text | None = Field(None, description="column with a whole conversation, instead of user", validate_default=True)
 
-    @model_validator(mode="after")
-    def _one_of(self) -> "PromptConfig":
-        if (self.user is None) == (self.messages is None):
-            raise ValueError("give either user (a template) or messages (a column)")
-        return self
+    @field_validator("messages")
+    @classmethod
+    def _one_of(cls, messages: str | None, info: ValidationInfo) -> str | None:
+        user = info.data.get("user", "")  # absent: it has a mistake of its own
+        if "user" in info.data and (user is None) == (messages is None):
+            raise _section_error("give either user (a template) or messages (a column)")
+        if user == "" and "user" in info.data and info.data.get("images") == ():
+            raise _section_error("user is empty and there are no images: nothing would be asked")
+        return messages
 
 
 class Images(Section):
     """How image columns are read."""
 
-    root: Path | None = Field(None, description="folder of image paths; nothing outside it is read")
+    root: LocalPath | None = Field(None, description="folder of image paths; nothing outside it is read")
     urls: Literal["pass"] = Field("pass", description="pass: the endpoint fetches http(s) URLs itself")
     max_megabytes: Positive = Field(20, description="a larger image makes its row a bad_row")
 
@@ -94,37 +143,59 @@ class Images(Section):
 class Endpoint(Section):
     """Who is asked."""
 
-    provider: Literal["segmind", "openai", "simulated"]
-    model: str | None = Field(None, min_length=1, description="segmind: the last part of the URL; openai: the body's model")
-    base_url: str | None = Field(None, description="such as http://localhost:8000/v1")
-    url: str | None = Field(None, description="posted to exactly as written, instead of base_url")
-    api_key_env: str | None = Field(None, description="name of the environment variable that holds the key")
-    api_key_file: Path | None = Field(None, description="file that holds the key, readable by its owner only")
-    headers: FrozenMap = Field(default_factory=dict, description="further headers; a value may be env:NAME")
+    provider: Literal["segmind", "openai", "simulated"] = Field(
+        description="segmind, openai or simulated; openai also covers vLLM, llama.cpp, Ollama, LiteLLM and the like"
+    )
+    model: Text | None = Field(
+        None, description="segmind: the last part of the model page's URL; openai: the body's model", validate_default=True
+    )
+    base_url: Annotated[str, AfterValidator(checks.url)] | None = Field(
+        None, description="such as http://localhost:8000/v1; null: the provider's own"
+    )
+    url: Annotated[str, AfterValidator(checks.url)] | None = Field(
+        None, description="posted to exactly as written, instead of base_url", validate_default=True
+    )
+    api_key_env: Annotated[str, AfterValidator(checks.variable)] | None = Field(
+        None, description="name of the environment variable that holds the key; a key itself is refused"
+    )
+    api_key_file: KeyFile | None = Field(None, description="file that holds the key, readable by its owner only")
+    headers: Annotated[FrozenMap, AfterValidator(checks.headers)] = Field(
+        default_factory=dict, description="further headers; a value may be env:NAME"
+    )
     timeout_s: Positive | None = Field(None, description="for one request; null: 120 for segmind, 600 else")
-    proxy: str | None = Field(None, description="http proxy to go through; the environment's are not used")
-    ca_file: Path | None = Field(None, description="PEM file of further authorities to trust")
+    proxy: Annotated[str, AfterValidator(checks.proxy)] | None = Field(
+        None, description="http proxy to go through; the environment's are not used"
+    )
+    ca_file: LocalPath | None = Field(None, description="PEM file of further authorities to trust")
     allow_http: bool = Field(False, description="send a key over plain http to a host that is not loopback")
 
-    @model_validator(mode="after")
-    def _consistent(self) -> "Endpoint":
-        if self.url and self.base_url:
-            raise ValueError("give url or base_url, not both")
-        if self.provider == "segmind" and not (self.model or self.url):
-            raise ValueError("segmind needs a model: the last part of the model page's URL, such as mixtral-8x22b-instruct")
-        if self.provider == "openai" and not self.model:
-            raise ValueError("openai needs a model: the name the server knows it by")
-        if self.provider == "simulated" and (self.url or self.base_url):
-            raise ValueError("simulated starts its own server; for one that runs already use provider openai with its base_url")
-        if self.api_key_env and self.api_key_file:
-            raise ValueError("give api_key_env or api_key_file, not both")
-        if self.api_key_env is not None and not _VARIABLE.fullmatch(self.api_key_env):
-            raise ValueError(
-                "api_key_env takes the name of an environment variable, such as SEGMIND_API_KEY, never the key itself"
+    @field_validator("url")
+    @classmethod
+    def _one_address(cls, url: str | None, info: ValidationInfo) -> str | None:
+        if url and info.data.get("base_url"):
+            raise _section_error("give url or base_url, not both")
+        if (url or info.data.get("base_url")) and info.data.get("provider") == "simulated":
+            raise _section_error(
+                "simulated starts its own server; for one that runs already use provider openai with its base_url"
             )
-        for name, value in self.headers.items():
-            _check_header(name, value)
-        return self
+        # Segmind's model stands in the address, unless the whole address is given.
+        if info.data.get("provider") == "segmind" and "model" in info.data and not (info.data["model"] or url):
+            raise _section_error("segmind needs a model: the last part of the model page's URL, such as mixtral-8x22b-instruct")
+        return url
+
+    @field_validator("model")
+    @classmethod
+    def _named(cls, model: str | None, info: ValidationInfo) -> str | None:
+        if info.data.get("provider") == "openai" and not model:
+            raise _section_error("openai needs a model: the name the server knows it by")
+        return model
+
+    @field_validator("api_key_file")
+    @classmethod
+    def _one_key(cls, file: Path | None, info: ValidationInfo) -> Path | None:
+        if file and info.data.get("api_key_env"):
+            raise _section_error("give api_key_env or api_key_file, not both")
+        return file
 
     @property
     def timeout(self) -> float:
@@ -132,22 +203,19 @@ class Endpoint(Section):
         return self.timeout_s or (120.0 if self.provider == "segmind" else 600.0)
 
     @property
+    def has_own_address(self) -> bool:
+        """Whether the provider's public address is asked, and not one that the config gives."""
+        return self.base_url is None and self.url is None
+
+    @property
     def key_variable(self) -> str | None:
-        """The variable that is asked for the key: the named one, or Segmind's usual one."""
-        if self.api_key_env is None and self.api_key_file is None and self.provider == "segmind":
-            return "SEGMIND_API_KEY"
-        return self.api_key_env
+        """The variable that is asked for the key: the named one, or else the provider's usual one.
 
-
-def _check_header(name: str, value: object) -> None:
-    if not isinstance(value, str):
-        raise ValueError(f"headers.{name}: found {value!r}, allowed: text (quote it), or env:NAME")
-    if name.lower() in ("authorization", "x-api-key", "proxy-authorization"):
-        raise ValueError(f"headers.{name} is refused: the key belongs in api_key_env or api_key_file")
-    if name.lower() in ("content-length", "transfer-encoding", "host", "content-type", "accept-encoding"):
-        raise ValueError(f"headers.{name} is refused: it is set by the request itself")
-    if _SECRET_NAME.search(name) and not value.startswith("env:"):
-        raise ValueError(f"headers.{name} looks like a secret: put it in an environment variable and write env:NAME")
+        That one is for the provider alone: a server of one's own that speaks OpenAI's language gets no key unasked.
+        """
+        if self.api_key_env is not None or self.api_key_file is not None:
+            return self.api_key_env
+        return _OWN_VARIABLES.get(self.provider) if self.has_own_address or self.provider == "segmind" else None
 
 
 class Limits(Section):
@@ -163,65 +231,53 @@ class Retry(Section):
 
     max_attempts: int = Field(8, ge=1, le=1000, description="sends of a row that failed for its own reasons; 429s do not count")
     base_delay_s: Positive = Field(1, description="first backoff, doubled each time, drawn at random below")
-    max_delay_s: Positive = Field(60, description="longest backoff")
+    max_delay_s: Positive = Field(60, description="longest backoff", validate_default=True)
     max_retry_after_s: Positive = Field(900, description="longest wait believed when the endpoint asks for one")
 
-    @model_validator(mode="after")
-    def _ordered(self) -> "Retry":
-        if self.base_delay_s > self.max_delay_s:
-            raise ValueError(f"base_delay_s ({self.base_delay_s:g}) must not exceed max_delay_s ({self.max_delay_s:g})")
-        return self
-
-
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|min|h|d)")
-_TIME = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?")
-
-
-def _deadline(value: object) -> object:
-    # YAML 1.1 reads an unquoted 06:30 as the number 390, in base 60; which of the two was meant is still certain.
-    if isinstance(value, int) and not isinstance(value, bool) and 60 <= value < 24 * 60:
-        value = f"{value // 60:02}:{value % 60:02}"
-    if value is not None and not (
-        isinstance(value, str) and (_DURATION.fullmatch(value.strip()) or _TIME.fullmatch(value.strip()))
-    ):
-        raise ValueError(f"found {value!r}, allowed: a duration such as 2h or 90m, or a time of day such as '06:00'")
-    return value
+    @field_validator("max_delay_s")
+    @classmethod
+    def _ordered(cls, longest: float, info: ValidationInfo) -> float:
+        first = info.data.get("base_delay_s", 0.0)
+        if first > longest:
+            raise _section_error(f"base_delay_s ({first:g}) must not exceed max_delay_s ({longest:g})")
+        return longest
 
 
 class StopConfig(Section):
     """When to stop early."""
 
-    deadline: Annotated[str | None, BeforeValidator(_deadline)] = Field(
-        None, description="send nothing after it: a duration such as 2h, or a time of day such as '06:00'"
+    deadline: Annotated[str | None, BeforeValidator(checks.deadline)] = Field(
+        None, description="send nothing after it: a duration such as 2h or 90m, or a time of day such as 06:00"
     )
-    grace_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = Field(
+    grace_s: NotNegative | None = Field(
         None, description="how long a stop waits for what is in flight; null: the endpoint's timeout"
     )
 
 
 class PricingConfig(Section):
-    """What the endpoint charges, in any currency."""
+    """What the endpoint charges, in any currency. Fills the cost column."""
 
-    prompt_per_million: Price | None = None
-    completion_per_million: Price | None = None
-    per_request: Price | None = None
+    prompt_per_million: NotNegative | None = Field(None, description="for a million prompt tokens")
+    completion_per_million: NotNegative | None = Field(None, description="for a million completion tokens")
+    per_request: NotNegative | None = Field(None, description="for each answered request")
 
 
 class Output(Section):
     """What is written."""
 
-    path: str = Field(min_length=1, description=".parquet: one file; no suffix or a trailing /: a folder of them")
-    columns: Strings | None = Field(None, description="input columns to keep; null: all but image bytes")
+    path: Annotated[str, Field(min_length=1), AfterValidator(checks.output_path)] = Field(
+        description=".parquet: one file; no suffix or a trailing /: a folder of them"
+    )
+    columns: Texts | None = Field(None, description="input columns to keep; null: all but image bytes")
     prefix: str = Field("", description="put before each result column")
 
-    @model_validator(mode="after")
-    def _suffix(self) -> "Output":
-        if not self.path.endswith("/") and self.place.suffix not in ("", ".parquet"):
-            raise ValueError(
-                f"path: found the suffix {self.place.suffix!r}, allowed: .parquet for one file, or no suffix for a folder;"
-                " for CSV or JSON Lines run the job and then `rowcall export`"
-            )
-        return self
+    @field_validator("columns")
+    @classmethod
+    def _once(cls, columns: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        again = sorted({name for name in columns or () if (columns or ()).count(name) > 1})
+        if again:
+            raise ValueError(f"given twice: {', '.join(again)}")
+        return columns
 
     @property
     def place(self) -> Path:
@@ -235,7 +291,7 @@ class Output(Section):
 class Checkpoint(Section):
     """Where and how the job's record is kept."""
 
-    dir: Path | None = Field(None, description="the record's folder; null: OUTPUT.rowcall beside the output")
+    dir: LocalPath | None = Field(None, description="the record's folder; null: OUTPUT.rowcall beside the output")
     part_rows: int = Field(10_000, ge=1, le=10_000_000, description="rows sealed together")
     max_open_megabytes: Positive = Field(4096, description="journal and set-aside columns at most; past it no new part is begun")
     allow_network_disk: bool = Field(False, description="keep the record on a network disk all the same")
@@ -244,21 +300,28 @@ class Checkpoint(Section):
 class Config(Section):
     """A job: what is read, asked, of whom, how fast, and where the answers go."""
 
-    input: Input
-    prompt: PromptConfig
-    images: Images = Images()
-    endpoint: Endpoint
-    request: FrozenMap = Field(default_factory=dict, description="merged into every request body as it is")
-    limits: Limits = Limits()
-    retry: Retry = Retry()
-    stop: StopConfig = StopConfig()
-    pricing: PricingConfig = PricingConfig()
-    output: Output
-    checkpoint: Checkpoint = Checkpoint()
+    input: Input = Field(description="what is read")
+    prompt: PromptConfig = Field(description="what is asked of each row")
+    images: Images = Field(Images(), description="how image columns are read")
+    endpoint: Endpoint = Field(description="who is asked")
+    request: Annotated[FrozenMap, AfterValidator(checks.request)] = Field(
+        default_factory=dict, description="merged into every request body as it is"
+    )
+    limits: Limits = Field(Limits(), description="how much at once")
+    retry: Retry = Field(Retry(), description="when a send failed")
+    stop: StopConfig = Field(StopConfig(), description="when to stop early")
+    pricing: PricingConfig = Field(PricingConfig(), description="what the endpoint charges")
+    output: Output = Field(description="what is written")
+    checkpoint: Checkpoint = Field(Checkpoint(), description="where and how the job's record is kept")
 
-    @model_validator(mode="after")
-    def _request(self) -> "Config":
-        for reserved in ("messages", "stream"):
-            if reserved in self.request and self.request[reserved] is not False:
-                raise ValueError(f"request.{reserved} is refused: rowcall sets it")
-        return self
+    @field_validator("output")
+    @classmethod
+    def _is_not_input(cls, output: Output, info: ValidationInfo) -> Output:
+        source = info.data.get("input")
+        path = checks.reads_itself(source.path, output.path) if source else None
+        if path is not None:
+            raise _section_error(
+                f"{output.path} lies where input.path ({path}) would take it for new rows on the next run;"
+                " write it elsewhere, or name the input more closely"
+            )
+        return output

@@ -69,5 +69,6 @@ output:
 
 
 def json_schema() -> str:
-    """Give the JSON Schema of a config."""
-    return json.dumps(Config.model_json_schema(), indent=2) + "\n"
+    """Give the JSON Schema of a config, as editors with YAML support take it."""
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **Config.model_json_schema(), "title": "rowcall job"}
+    return json.dumps(schema, indent=2) + "\n"

@@ -5,6 +5,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+# Prompts run to pages: of a longer value only the place of the change is shown.
+_MOST_SHOWN = 80
+_BEFORE_CHANGE = 20
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -15,7 +19,8 @@ class Change:
     new: str | None
 
     def __str__(self) -> str:
-        return f"{self.name}: was {_shown(self.old)}, is now {_shown(self.new)}"
+        start = max(0, _shared(self.old or "", self.new or "") - _BEFORE_CHANGE)
+        return f"{self.name}: was {_shown(self.old, start)}, is now {_shown(self.new, start)}"
 
 
 def changes(old: Mapping[str, str], new: Mapping[str, str]) -> list[Change]:
@@ -28,7 +33,16 @@ def digest(facts: Mapping[str, str]) -> str:
     return hashlib.sha256(json.dumps(dict(facts), sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _shown(value: str | None) -> str:
+def _shared(old: str, new: str) -> int:
+    """Count the characters in which both begin."""
+    return next((at for at, (one, other) in enumerate(zip(old, new, strict=False)) if one != other), min(len(old), len(new)))
+
+
+def _shown(value: str | None, start: int) -> str:
     if value is None:
         return "not set"
-    return value if len(value) <= 80 else f"{value[:60]}… ({len(value)} characters)"
+    if len(value) <= _MOST_SHOWN:
+        return value
+    window = value[start : start + _MOST_SHOWN]
+    before, after = "…" if start else "", "…" if start + _MOST_SHOWN < len(value) else ""
+    return f"{before}{window}{after} ({len(value)} characters)"

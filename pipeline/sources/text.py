@@ -7,6 +7,8 @@ import codecs
 import csv
 import gzip
 import io
+import json
+import re
 import sys
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,6 +26,7 @@ from pipeline.sources.listing import format_of
 
 BATCH_BYTES = 8 * 2**20
 BATCH_ROWS = 8192
+_LONG_NUMBER = re.compile(rb"\d{19}")
 Batch = list[tuple[int, Any]]  # (line number, cells or object)
 
 
@@ -229,9 +232,12 @@ def _json_batches(path: Path) -> Iterator[pa.RecordBatch]:
 
 def _object(path: Path, number: int, line: bytes) -> dict[str, object]:
     try:
-        value = orjson.loads(line)
-    except orjson.JSONDecodeError as error:
+        # orjson turns an integer beyond 64 bits into a float, silently.
+        value = json.loads(line) if _LONG_NUMBER.search(line) else orjson.loads(line)
+    except json.JSONDecodeError as error:
         raise SourceError(f"{path}, line {number}: not valid JSON: {error.msg}") from None
+    except (ValueError, RecursionError):
+        raise SourceError(f"{path}, line {number}: holds a number or nesting that cannot be stored") from None
     if not isinstance(value, dict):
         raise SourceError(f'{path}, line {number}: each line must be an object, such as {{"text": …}}')
     return value

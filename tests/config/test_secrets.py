@@ -10,7 +10,9 @@ KEY = "sk-canary-0123456789"
 
 
 def endpoint(**changes: object) -> Endpoint:
-    return Endpoint.model_validate({"provider": "openai", "model": "m", "api_key_env": "THE_KEY", **changes})
+    return Endpoint.model_validate(
+        {"provider": "openai", "base_url": "http://localhost/v1", "model": "m", "api_key_env": "THE_KEY", **changes}
+    )
 
 
 def quiet(text: str) -> None:
@@ -55,8 +57,8 @@ def test_a_key_file_open_to_others_is_warned_of(tmp_path):
 
 def test_segmind_asks_for_its_usual_variable_and_the_simulator_for_none():
     with pytest.raises(ConfigError, match="SEGMIND_API_KEY"):
-        resolve(endpoint(provider="segmind", api_key_env=None), {}, warn=quiet)
-    assert resolve(endpoint(provider="simulated", api_key_env=None), {}, warn=quiet).key is None
+        resolve(endpoint(provider="segmind", base_url=None, api_key_env=None), {}, warn=quiet)
+    assert resolve(endpoint(provider="simulated", base_url=None, api_key_env=None), {}, warn=quiet).key is None
     assert resolve(endpoint(api_key_env=None), {}, warn=quiet).key is None
 
 
