@@ -12,8 +12,6 @@ from pipeline.core.errors import RowcallError
 from pipeline.core.interfaces import Journal, Observer, Provider, Render, Source, Transport
 from pipeline.core.pacing import Pacer
 from pipeline.core.parts import rows_in
-from pipeline.core.pricing import Pricing
-from pipeline.core.retry import RetryPolicy
 from pipeline.core.start import Start
 from pipeline.core.tally import Tally, Traffic
 from pipeline.core.types import Fault, Outcome, Part, Reply, Row
@@ -24,26 +22,12 @@ from pipeline.engine.judge import Done, Judge, Later, Shelve, Step, Withhold
 from pipeline.engine.recorder import Recorder
 from pipeline.engine.sealing import Sealing
 from pipeline.engine.send import Builder, Sent, send
+from pipeline.engine.settings import Settings
 from pipeline.engine.stop import Stop, Stopped
 
 TICK_S = 1.0
-NO_PRICES = Pricing()
 # Threads that read image files for rendering: reading is short, and the page cache serves most of it.
 RENDER_THREADS = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """How to run. `grace`: seconds for which requests in flight are awaited after a stop. `deadline`: seconds since the epoch."""
-
-    concurrency: int
-    policy: RetryPolicy
-    grace: float
-    deadline: float | None = None
-    requests_per_minute: float | None = None
-    tokens_per_minute: float | None = None
-    most_open_bytes: int = 4096 * 2**20
-    pricing: Pricing = NO_PRICES
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,6 @@ import os
 import ssl
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import SimpleNamespace, TracebackType
 from typing import Self
 
@@ -19,6 +18,7 @@ import aiohttp
 from yarl import URL
 
 from pipeline.core.types import Fault, FaultKind, Request, Response
+from pipeline.engine.settings import TransportSettings
 
 KEEPALIVE_S = 4.0
 CONNECT_TIMEOUT_S = 10.0
@@ -27,16 +27,6 @@ MOST_BODY_BYTES = 32 * 2**20
 # A body cut short or a silent time-out was probably billed: worth three more tries and no more.
 LOST_RESENDS = 3
 _OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
-
-
-@dataclass(frozen=True, slots=True)
-class TransportSettings:
-    """`timeout` is seconds for a whole request; `proxy` a URL; `ca_file` a PEM file of further trusted authorities."""
-
-    timeout: float
-    user_agent: str
-    proxy: str | None = None
-    ca_file: str | None = None
 
 
 class HttpTransport:

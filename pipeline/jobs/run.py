@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
-import uvloop
 
 from pipeline.checkpoint import progress_file
 from pipeline.checkpoint.entries import StoredJob
@@ -29,7 +28,6 @@ from pipeline.core.tally import Progress, Summary, Traffic, summarize
 from pipeline.core.types import ERROR_KINDS, Part
 from pipeline.engine.run import Result, Run, Threads, Work
 from pipeline.engine.stop import Stop
-from pipeline.engine.transport import HttpTransport
 from pipeline.jobs import inputs, signals
 from pipeline.jobs.job import Job
 from pipeline.jobs.wiring import Endpoint, build_endpoint, build_renderer, engine_settings, layout_of
@@ -368,6 +366,9 @@ class _Engine:
         return build_endpoint(self.job.config, warn=self.observer.notice, base_url=simulator.base_url)
 
     async def _main(self, endpoint: Endpoint, todo: _Plan) -> Result:
+        # Here and not above: an HTTP client takes a tenth of a second to import, and most of the time there is nothing to send.
+        from pipeline.engine.transport import HttpTransport
+
         loop = asyncio.get_running_loop()
         stop = Stop()
         if todo.again == 0 and self.record.committed == 0:
@@ -425,6 +426,8 @@ async def _check_host(endpoint: Endpoint) -> None:
 
 def _in_a_loop(main: Callable[[], Any]) -> Result:
     """Run a coroutine function to its end, also where a loop runs already, as in a notebook."""
+
+    import uvloop
 
     def go() -> Result:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

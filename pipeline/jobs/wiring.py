@@ -14,8 +14,7 @@ from pipeline.core.errors import ConfigError
 from pipeline.core.pricing import Pricing
 from pipeline.core.redact import Redactor
 from pipeline.core.retry import RetryPolicy
-from pipeline.engine.run import Settings
-from pipeline.engine.transport import TransportSettings
+from pipeline.engine.settings import Settings, TransportSettings
 from pipeline.prompts import PromptSettings, Renderer, build_render
 from pipeline.providers import ChatProvider, EndpointSettings, build_provider
 from pipeline.version import __version__

@@ -12,7 +12,8 @@ from pipeline.core.parts import plan
 from pipeline.core.retry import RetryPolicy
 from pipeline.core.tally import Tally
 from pipeline.core.types import Fault, FaultKind, Reply, Response
-from pipeline.engine.run import Result, Run, Settings, Threads, Work
+from pipeline.engine.run import Result, Run, Threads, Work
+from pipeline.engine.settings import Settings
 from pipeline.engine.stop import Stop
 from tests.fakes import (
     Answer,

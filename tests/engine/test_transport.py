@@ -9,7 +9,8 @@ import pytest
 
 from pipeline.core.types import Fault, FaultKind, Request, Response
 from pipeline.engine import transport as module
-from pipeline.engine.transport import HttpTransport, TransportSettings
+from pipeline.engine.settings import TransportSettings
+from pipeline.engine.transport import HttpTransport
 
 pytestmark = pytest.mark.network
 

@@ -1,0 +1,32 @@
+"""What a run is told: plain values, apart from the modules that need an HTTP client."""
+
+from dataclasses import dataclass
+
+from pipeline.core.pricing import Pricing
+from pipeline.core.retry import RetryPolicy
+
+NO_PRICES = Pricing()
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How to run. `grace`: seconds for which requests in flight are awaited after a stop. `deadline`: seconds since the epoch."""
+
+    concurrency: int
+    policy: RetryPolicy
+    grace: float
+    deadline: float | None = None
+    requests_per_minute: float | None = None
+    tokens_per_minute: float | None = None
+    most_open_bytes: int = 4096 * 2**20
+    pricing: Pricing = NO_PRICES
+
+
+@dataclass(frozen=True, slots=True)
+class TransportSettings:
+    """`timeout` is seconds for a whole request; `proxy` a URL; `ca_file` a PEM file of further trusted authorities."""
+
+    timeout: float
+    user_agent: str
+    proxy: str | None = None
+    ca_file: str | None = None
