@@ -122,7 +122,8 @@ def image_digest(photo: bytes) -> str:
 def finished(what: str, ended, counted, wrong: list[str]) -> Claims:
     limited = counted["refusals"].get("429", 0)
     digests = counted["digests"]
-    seen = f"exit {ended.code}, {len(wrong)} wrong, {digests['extra']} twice; {ended.seconds:.0f} s, {counted['requests']} requests, {limited} over the limit"
+    seen = f"exit {ended.code}, {len(wrong)} wrong, {digests['extra']} twice; {ended.seconds:.0f} s,"
+    seen += f" {counted['requests']} requests, {limited} over the limit"
     if ended.code or wrong:
         seen += f"; {ended.err[-300:]} {wrong[:3]}"
     yield Claim(
@@ -180,7 +181,8 @@ def attacked(bench: Bench, sim, job, what: str, number: int, requests: int, befo
     ended = bench.run("run", job.config, "--json")
     wrong = seen.wrong + mistakes_in(job.output, kept_of_csv(job.rows))
     twice, most = sim.stats()["digests"]["extra"], seen.worst
-    text = f"{seen.kills} kills over {job.rows} rows, {len(wrong)} wrong, {twice} twice, worst kill {most}; {time.monotonic() - start:.0f} s"
+    text = f"{seen.kills} kills over {job.rows} rows, {len(wrong)} wrong, {twice} twice, worst kill {most};"
+    text += f" {time.monotonic() - start:.0f} s"
     if wrong or ended.code:
         text += f"; seed {seed}, exit {ended.code}, {wrong[:3]} {ended.err[-300:]}"
     held = seen.kills == number and not wrong and ended.code == 0 and most <= job.concurrency and twice == sum(seen.lost)

@@ -1,4 +1,4 @@
-"""What the whole-job tests share: the command and the simulator as processes of their own, jobs on disk, and proofs of an output."""
+"""What the whole-job tests share: the command and the simulator as processes, jobs on disk, and proofs of an output."""
 
 import csv
 import hashlib
