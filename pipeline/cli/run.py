@@ -33,7 +33,7 @@ from pipeline.observe.wording import summary_lines
 @click.option("--keep-done", is_flag=True, help="Keep recorded rows and go on under a changed config.", allow_from_autoenv=False)
 @click.option("--progress", type=click.Choice(["auto", "bar", "log", "none"]), default="auto", show_default=True)
 @click.option("--deadline", metavar="WHEN", help="Send nothing after it: 2h, 90m, or a time of day such as 06:00.")
-@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+@click.option("--json", "as_json", is_flag=True, envvar="ROWCALL_RUN_JSON", help="Print the summary as JSON.")
 @volume_options
 def command(
     config: Path | None,
@@ -60,6 +60,9 @@ def command(
     """
     if fresh and keep_done:
         raise ConfigError("--fresh and --keep-done exclude each other")
+    if retry_failed and config is None and Path(retry_failed).is_file():
+        # `--retry-failed job.yaml`: the option's value is optional, and this is none.
+        config, retry_failed = Path(retry_failed), ""
     job = Job(
         config_of(config, given, sets),
         limit=limit,

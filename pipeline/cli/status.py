@@ -15,7 +15,7 @@ from pipeline.observe.wording import clock, count, duration, summary_lines
 
 @click.command("status")
 @click.argument("target", metavar="CONFIG|OUTPUT", type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+@click.option("--json", "as_json", is_flag=True, envvar="ROWCALL_STATUS_JSON", help="Print the summary as JSON.")
 @click.option("--verify", is_flag=True, help="Read output and sealed parts back and prove row count, order and checksums.")
 @volume_options
 def command(target: Path, as_json: bool, verify: bool, verbose: int, quiet: bool) -> None:

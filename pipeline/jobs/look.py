@@ -85,9 +85,9 @@ def _from_record(record: Record, layout: Layout, *, verify: bool) -> Standing:
         raise ConfigError(f"{layout.output}: the record holds no job yet; `rowcall run` begins it")
     proven = None
     if verify:
-        proven = record.verify()
         try:
             verify_output(record, deep=True)
+            proven = record.verify()
         except MismatchError as error:
             raise DamagedError(str(error)) from None
     runs = tuple(record.runs())

@@ -110,13 +110,14 @@ class _Execution:
     def _with_record(self, record: Record, endpoint: Endpoint, found: Sequence[Any]) -> Summary:
         verify_output(record)
         self._check_same(record, endpoint)
+        if self._job.retry_failed is not None:
+            # Before the files are joined: rows to be asked again need their input once more.
+            number = record.redo(self._job.retry_failed or None) if record.job else 0
+            self._observer.notice(f"{number} rows are to be asked again")
         files = inputs.join_files(record, self._layout, self._config, found, notice=self._observer.notice)
         schema = self._input_schema(record, files)
         renderer, kept = self._columns(record, schema)
         self._store(record, endpoint, kept)
-        if self._job.retry_failed is not None:
-            number = record.redo(self._job.retry_failed or None)
-            self._observer.notice(f"{number} rows are asked again")
         todo = self._plan(record, files)
         if todo.idle:
             return self._finish(record, None, todo, Traffic(), 0.0)

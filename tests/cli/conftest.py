@@ -25,10 +25,13 @@ def rowcall(monkeypatch, capfd, tmp_path):
     def run(*arguments: object) -> Ended:
         monkeypatch.setattr(sys, "argv", ["rowcall", *map(str, arguments)])
         capfd.readouterr()
-        with pytest.raises(SystemExit) as ended:
+        try:
             main()
+            code: object = 0
+        except SystemExit as ended:
+            code = ended.code or 0
         out, err = capfd.readouterr()
-        code = ended.value.code
-        return Ended(code if isinstance(code, int) else 0, out, err)
+        assert isinstance(code, int)
+        return Ended(code, out, err)
 
     return run

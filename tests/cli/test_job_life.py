@@ -1,0 +1,356 @@
+"""A job's life at the command line: grown, cut short, retried, changed, moved, and looked at in between."""
+
+import json
+import os
+import time
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline import Job, Progress, run_job
+from pipeline.simulate import Latency, SimulatorSettings, serve
+
+pytestmark = pytest.mark.network
+
+
+def rows(folder: Path, name: str, numbers: range) -> Path:
+    path = folder / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("id,text\n" + "".join(f"{number:03},digest:{number:08x} What is {number} + 1?\n" for number in numbers))
+    return path
+
+
+@pytest.fixture
+def simulator():
+    with serve(SimulatorSettings(wrong=0.0)) as it:
+        yield it
+
+
+@pytest.fixture
+def job(tmp_path, simulator):
+    """A config over in/*.csv, and its file."""
+    config = {
+        "input": {"path": "in/*.csv"},
+        "prompt": {"user": "{{ text }}"},
+        "endpoint": {"provider": "openai", "base_url": simulator.base_url, "model": "m"},
+        "limits": {"concurrency": 4},
+        "output": {"path": "out.parquet"},
+        "checkpoint": {"part_rows": 7},
+    }
+    path = tmp_path / "job.yaml"
+    path.write_text(json.dumps(config))
+    return path
+
+
+def ids(path: Path) -> list[str]:
+    table = pq.read_table(path)
+    for text, completion in zip(table["text"].to_pylist(), table["completion"].to_pylist(), strict=True):
+        assert completion is None or text.split()[0] in completion, "an answer beside the wrong row"
+    return table["id"].to_pylist()
+
+
+def numbered(count: int) -> list[str]:
+    return [f"{number:03}" for number in range(count)]
+
+
+def test_a_finished_job_run_again_sends_nothing_and_keeps_its_exit_code(rowcall, tmp_path, job, simulator):
+    rows(tmp_path, "in/a.csv", range(20))
+    assert rowcall("run", job, "-q").code == 0
+    before = simulator.stats()["requests"]
+    again = rowcall("run", job, "--json", "--progress", "none")
+    assert (again.code, json.loads(again.out)["requests"], simulator.stats()["requests"]) == (0, 0, before)
+    assert ids(tmp_path / "out.parquet") == numbered(20)
+
+
+def test_quiet_says_nothing_when_all_is_well(rowcall, tmp_path, job):
+    rows(tmp_path, "in/a.csv", range(3))
+    ended = rowcall("run", job, "-q")
+    assert (ended.out, ended.err) == ("", "")
+
+
+def test_a_limit_cuts_the_job_and_a_larger_one_goes_on(rowcall, tmp_path, job, simulator):
+    rows(tmp_path, "in/a.csv", range(30))
+    for limit, wanted in ((10, 10), (5, 10), (10, 10), (18, 18), (None, 30)):
+        ended = rowcall("run", job, "--json", *(["-n", limit] if limit is not None else []))
+        assert ended.code == 0, ended.err
+        assert ids(tmp_path / "out.parquet") == numbered(wanted)
+        assert simulator.stats()["requests"] == wanted
+        assert json.loads(ended.out)["limit"] == limit
+
+
+def test_new_files_join_behind_the_old_ones_whatever_their_names(rowcall, tmp_path, job, simulator):
+    rows(tmp_path, "in/m.csv", range(10))
+    assert rowcall("run", job, "-q").code == 0
+    rows(tmp_path, "in/a.csv", range(10, 25))
+    assert rowcall("run", job, "-q").code == 0
+    assert ids(tmp_path / "out.parquet") == numbered(25)
+    assert simulator.stats()["requests"] == 25
+
+
+def test_a_finished_file_may_vanish_and_a_changed_one_is_named(rowcall, tmp_path, job, simulator):
+    first = rows(tmp_path, "in/a.csv", range(10))
+    second = rows(tmp_path, "in/b.csv", range(10, 15))
+    assert rowcall("run", job, "-q").code == 0
+    first.unlink()
+    rows(tmp_path, "in/c.csv", range(15, 20))
+    assert rowcall("run", job, "-q").code == 0
+    assert ids(tmp_path / "out.parquet") == numbered(20)
+    second.write_text(second.read_text().replace("014", "999"))
+    ended = rowcall("run", job, "-q")
+    assert ended.code == 2
+    assert "b.csv" in ended.err
+    assert "--fresh" in ended.err
+    assert simulator.stats()["requests"] == 20
+
+
+def test_a_project_that_was_moved_is_the_same_job(rowcall, tmp_path, job, simulator):
+    rows(tmp_path, "in/a.csv", range(10))
+    assert rowcall("run", job, "-q").code == 0
+    moved = tmp_path / "elsewhere"
+    moved.mkdir()
+    for name in ("in", "job.yaml", "out.parquet", "out.parquet.rowcall"):
+        (tmp_path / name).rename(moved / name)
+    assert rowcall("run", moved / "job.yaml", "-q").code == 0
+    assert simulator.stats()["requests"] == 10
+
+
+def test_a_file_that_was_renamed_is_not_asked_again(rowcall, tmp_path, job, simulator):
+    path = rows(tmp_path, "in/a.csv", range(10))
+    assert rowcall("run", job, "-q").code == 0
+    path.rename(tmp_path / "in" / "z.csv")
+    assert rowcall("run", job, "-q").code == 0
+    assert simulator.stats()["requests"] == 10
+
+
+@pytest.mark.parametrize("verb", ["run", "check"])
+def test_another_prompt_is_another_job_and_says_so(rowcall, tmp_path, job, simulator, verb):
+    rows(tmp_path, "in/a.csv", range(10))
+    assert rowcall("run", job, "-q").code == 0
+    ended = rowcall(verb, job, "-p", "Shout: {{ text }}")
+    assert "Shout" in ended.out + ended.err
+    assert "prompt.user" in ended.out + ended.err
+    assert ended.code == (2 if verb == "run" else 0)
+    for way in ("--keep-done", "--fresh", "output.path"):
+        assert verb == "check" or way in ended.err
+    assert simulator.stats()["requests"] == 10
+
+
+def test_keep_done_asks_only_the_rest_under_the_new_config(rowcall, tmp_path, job, simulator):
+    rows(tmp_path, "in/a.csv", range(20))
+    assert rowcall("run", job, "-q", "-n", 10).code == 0
+    assert rowcall("run", job, "-q", "--keep-done", "-p", "Please: {{ text }}").code == 0
+    assert simulator.stats()["requests"] == 20
+    assert ids(tmp_path / "out.parquet") == numbered(20)
+    assert rowcall("run", job, "-q", "-p", "Please: {{ text }}").code == 0
+    assert rowcall("run", job, "-q").code == 2
+    refused = rowcall("run", job, "-q", "--keep-done", "-p", "Please: {{ text }}", "--set", "output.prefix=x_")
+    assert refused.code == 2
+    assert "output.prefix" in refused.err
+
+
+def test_fresh_sets_the_old_aside_and_deletes_nothing(rowcall, tmp_path, job, simulator):
+    rows(tmp_path, "in/a.csv", range(10))
+    assert rowcall("run", job, "-q").code == 0
+    old = (tmp_path / "out.parquet").read_bytes()
+    assert rowcall("run", job, "-q", "--fresh", "-p", "Now: {{ text }}").code == 0
+    assert simulator.stats()["requests"] == 20
+    kept = [path for path in tmp_path.glob("out*") if path.is_file() and path.name != "out.parquet"]
+    assert [path.read_bytes() for path in kept] == [old]
+
+
+def test_a_missing_output_is_an_error_and_never_a_silent_success(rowcall, tmp_path, job, simulator):
+    rows(tmp_path, "in/a.csv", range(10))
+    assert rowcall("run", job, "-q").code == 0
+    (tmp_path / "out.parquet").rename(tmp_path / "taken.parquet")
+    ended = rowcall("run", job, "-q")
+    assert ended.code == 2
+    assert "out.parquet" in ended.err
+    (tmp_path / "taken.parquet").rename(tmp_path / "out.parquet")
+    assert rowcall("run", job, "-q").code == 0
+    assert simulator.stats()["requests"] == 10
+
+
+@pytest.mark.parametrize("output", ["out.parquet", "out"])
+@pytest.mark.parametrize("published", [True, False])
+def test_failed_rows_are_asked_again_on_request_and_nothing_else_is(rowcall, tmp_path, job, simulator, output, published):
+    rows(tmp_path, "in/a.csv", range(25))
+    sets = ["-o", output, "--set", "request.max_tokens=1"]
+    template = "{{ text if id not in ('003', '020') else none }}"
+    first = rowcall("run", job, "-q", "-p", template, *sets, *([] if published else ["-n", "22"]))
+    assert first.code == 1
+    before = simulator.stats()["requests"]
+    # The template still refuses these rows; under a new one they are asked, and only they.
+    again = rowcall("run", job, "--json", "--keep-done", "--retry-failed=bad_row", *sets)
+    assert again.code == 0, again.err
+    summary = json.loads(again.out)
+    assert (summary["ok"], summary["failed"], summary["pending"]) == (25, 0, 0)
+    assert simulator.stats()["requests"] - before == (2 if published else 5)
+    table = pq.read_table(tmp_path / output)
+    assert table["id"].to_pylist() == numbered(25)
+    assert set(table["status"].to_pylist()) == {"ok"}
+
+
+def test_an_unknown_kind_is_refused_with_the_known_ones(rowcall, tmp_path, job):
+    rows(tmp_path, "in/a.csv", range(3))
+    ended = rowcall("run", job, "--retry-failed=nonsense")
+    assert ended.code == 2
+    assert "timeout" in ended.err
+
+
+def test_a_folder_of_parts_has_a_manifest_that_tells_the_truth(rowcall, tmp_path, job):
+    rows(tmp_path, "in/a.csv", range(20))
+    assert rowcall("run", job, "-q", "-o", "out").code == 0
+    manifest = json.loads((tmp_path / "out" / "_manifest.json").read_text())
+    assert [each["name"] for each in manifest["files"]] == ["part-000000.parquet", "part-000001.parquet", "part-000002.parquet"]
+    assert ids(tmp_path / "out") == numbered(20)
+    assert rowcall("status", tmp_path / "out", "--verify").code == 0
+
+
+def test_damage_is_found_by_verify(rowcall, tmp_path, job):
+    rows(tmp_path, "in/a.csv", range(20))
+    assert rowcall("run", job, "-q").code == 0
+    assert rowcall("status", job, "--verify").code == 0
+    path = tmp_path / "out.parquet"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 4
+    path.write_bytes(content)
+    ended = rowcall("status", job, "--verify")
+    assert ended.code == 5
+    assert "out.parquet" in ended.err
+
+
+def test_a_deadline_that_has_come_stops_the_run_and_the_same_command_goes_on(rowcall, tmp_path, job, simulator):
+    rows(tmp_path, "in/a.csv", range(10))
+    with serve(SimulatorSettings(latency=Latency.parse("0.4"))) as slow:
+        there = ["--set", f"endpoint.base_url={slow.base_url}", "-c", "1"]
+        ended = rowcall("run", job, "--json", "--deadline", "1s", *there)
+        assert ended.code == 3
+        summary = json.loads(ended.out)
+        assert 0 < summary["ok"] < 10
+        assert "deadline" in summary["stopped"]
+    assert rowcall("run", job, "-q").code == 0
+    assert ids(tmp_path / "out.parquet") == numbered(10)
+    assert simulator.stats()["requests"] == 10 - summary["ok"]
+
+
+def test_status_and_export_show_an_unfinished_job(rowcall, tmp_path, job):
+    rows(tmp_path, "in/a.csv", range(30))
+    assert rowcall("status", job).code == 2
+    with serve(SimulatorSettings(latency=Latency.parse("0.4"))) as slow:
+        there = ["--set", f"endpoint.base_url={slow.base_url}", "-c", "1"]
+        assert rowcall("run", job, "-q", "--deadline", "1s", *there).code == 3
+    shown = json.loads(rowcall("status", job, "--json").out)
+    assert shown["rows"] == 30 == shown["ok"] + shown["failed"] + shown["pending"]
+    assert shown["ok"] > 0
+    text = rowcall("status", job).out
+    assert "still to do" in text
+    assert "deadline" in text
+    assert rowcall("export", job, "now.parquet", "-q").code == 0
+    table = pq.read_table(tmp_path / "now.parquet")
+    assert table["id"].to_pylist() == numbered(30)
+    assert table["status"].to_pylist().count("ok") == shown["ok"]
+    assert table["status"].to_pylist().count("pending") == shown["pending"]
+    for name in ("now.csv", "now.jsonl"):
+        assert rowcall("export", job, name, "-q").code == 0
+        assert (tmp_path / name).stat().st_size > 0
+
+
+def test_check_sends_and_writes_nothing(rowcall, tmp_path, job, simulator):
+    rows(tmp_path, "in/a.csv", range(30))
+    before = sorted(tmp_path.rglob("*"))
+    ended = rowcall("check", job, "--set", "pricing.prompt_per_million=1")
+    assert ended.code == 0
+    for words in ("30 rows", "to do: 30", "What is 0 + 1?", "POST ", "cost about"):
+        assert words in ended.out
+    assert sorted(tmp_path.rglob("*")) == before
+    assert simulator.stats()["requests"] == 0
+
+
+def test_every_option_has_an_environment_twin(rowcall, tmp_path, job, simulator, monkeypatch):
+    rows(tmp_path, "in/a.csv", range(30))
+    monkeypatch.setenv("ROWCALL_RUN_LIMIT", "4")
+    monkeypatch.setenv("ROWCALL_RUN_JSON", "1")
+    monkeypatch.setenv("ROWCALL_RUN_FRESH", "1")
+    for _ in range(2):
+        assert json.loads(rowcall("run", job).out)["rows"] == 4
+    assert simulator.stats()["requests"] == 4, "--fresh has no twin"
+
+
+def test_a_key_shows_nowhere(rowcall, tmp_path, job, monkeypatch):
+    key = "sk-canary-4711-abcdefgh"
+    monkeypatch.setenv("THE_KEY", key)
+    rows(tmp_path, "in/a.csv", range(5))
+    sets = ["--set", "endpoint.api_key_env=THE_KEY", "-p", "{{ text }}"]
+    streams = [rowcall(verb, job, *sets, "-vv") for verb in ("check", "run", "run")]
+    streams.append(rowcall("status", job, "-vv"))
+    assert not any(key in ended.out + ended.err for ended in streams)
+    assert not any(key.encode() in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+
+
+def test_record_and_output_are_private_where_they_hold_user_data(rowcall, tmp_path, job):
+    rows(tmp_path, "in/a.csv", range(5))
+    old = os.umask(0)
+    try:
+        assert rowcall("run", job, "-q").code == 0
+    finally:
+        os.umask(old)
+    record = tmp_path / "out.parquet.rowcall"
+    assert record.stat().st_mode & 0o777 == 0o700
+    assert all(path.stat().st_mode & 0o077 == 0 for path in record.rglob("*"))
+
+
+# -- the library
+
+
+class Watch:
+    def __init__(self) -> None:
+        self.seen: list[Progress] = []
+        self.notices: list[str] = []
+
+    def progress(self, now: Progress) -> None:
+        self.seen.append(now)
+
+    def notice(self, text: str) -> None:
+        self.notices.append(text)
+
+
+def test_the_library_runs_the_same_job_and_tells_its_observer(tmp_path, job, simulator):
+    rows(tmp_path, "in/a.csv", range(12))
+    watch = Watch()
+    summary = run_job(Job.load(job, {"limits.concurrency": 2}), watch)
+    assert (summary.ok, summary.exit_code, summary.requests) == (12, 0, 12)
+    assert watch.seen[-1].finished
+    assert run_job(Job.load(job)).requests == 0
+
+
+def test_the_library_works_where_a_loop_runs_already_as_in_a_notebook(tmp_path, job):
+    import asyncio
+
+    rows(tmp_path, "in/a.csv", range(5))
+
+    async def cell() -> int:
+        return run_job(Job.load(job)).ok
+
+    assert asyncio.run(cell()) == 5
+
+
+def test_a_job_can_be_made_without_a_file(tmp_path, simulator, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows(tmp_path, "a.csv", range(3))
+    made = Job.of(
+        {
+            "input": {"path": "a.csv"},
+            "prompt": {"user": "{{ text }}"},
+            "endpoint": {"provider": "openai", "base_url": simulator.base_url, "model": "m"},
+            "output": {"path": "o.parquet"},
+        },
+        limit=2,
+        deadline=time.time() + 60,
+    )
+    assert run_job(made).ok == 2
+
+
+def test_retry_failed_may_stand_before_the_config(rowcall, tmp_path, job):
+    rows(tmp_path, "in/a.csv", range(3))
+    assert rowcall("run", "--retry-failed", job, "-q").code == 0
