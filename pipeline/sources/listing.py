@@ -47,7 +47,7 @@ def _expanded(text: str) -> Iterator[Path]:
             there = Path(match)
             if there.is_dir():
                 continue
-            if _usable(there, Path(glob.escape(text)).parts):
+            if _usable(there, _fixed(path)):
                 yield _regular(there)
 
 
@@ -57,9 +57,15 @@ def _below(folder: Path) -> Iterator[Path]:
 
 
 def _usable(path: Path, asked: tuple[str, ...]) -> bool:
-    """Whether a match is data: of a known format, and neither hidden nor within a record, unless asked for so."""
-    inner = path.parts[len(asked) - 1 :] if asked else path.parts
+    """Whether a match is data: of a known format, and neither hidden nor within a record, unless below `asked`, which was."""
+    inner = path.parts[len(asked) :]
     return format_of(path) is not None and not any(part.startswith(".") or part.endswith(".rowcall") for part in inner)
+
+
+def _fixed(pattern: Path) -> tuple[str, ...]:
+    """Give the folders of a pattern that stand there by name."""
+    parts = pattern.parts
+    return parts[: next(number for number, part in enumerate(parts) if any(char in part for char in _MAGIC))]
 
 
 def _named(path: Path) -> Path:

@@ -1,0 +1,136 @@
+"""Kills, signals and rival runs against the command over real sockets: nothing is lost, and little is asked twice."""
+
+import random
+import signal
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.whole.harness import Bench, JobOnDisk, Running, Simulator, attack, kept_of_csv, make_job, mistakes_in, write_csv
+
+pytestmark = [pytest.mark.slow, pytest.mark.network, pytest.mark.timeout(400)]
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    with Bench() as made:
+        yield made
+
+
+def job_of(bench: Bench, sim: Simulator, rows: int, *, concurrency: int, name: str = "job", part_rows: int = 300) -> JobOnDisk:
+    source = bench.root / f"{name}.csv"
+    if not source.exists():
+        write_csv(source, rows)
+    return make_job(bench, name, source, rows, sim, limits={"concurrency": concurrency}, checkpoint={"part_rows": part_rows})
+
+
+def wait_for(condition: Callable[[], object], running: Running, seconds: float = 30.0) -> None:
+    until = time.monotonic() + seconds
+    while not condition():
+        assert running.alive, running.err.read_text()
+        assert time.monotonic() < until, "it did not come about"
+        time.sleep(0.01)
+
+
+def assert_whole(bench: Bench, job: JobOnDisk) -> None:
+    """Finish the job, and prove that every row is there once, in order, with its own answer."""
+    ended = bench.run("run", job.config, "--json")
+    assert ended.code == 0, ended.err
+    assert ended.summary["ok"] == job.rows
+    assert mistakes_in(job.output, kept_of_csv(job.rows)) == []
+
+
+@pytest.mark.parametrize("seed", [random.randrange(10**6)], ids=lambda seed: "any-moment")
+def test_forty_kills_lose_no_row_and_ask_few_twice(bench: Bench, seed: int) -> None:
+    sim = bench.simulate("--latency", "0.1", "--faults", "0.1")
+    job = job_of(bench, sim, 2500, concurrency=16)
+    seen = attack(job, sim, lambda: bench.start("run", job.config), kills=40, requests=90, chance=random.Random(seed))
+    assert (seen.wrong, seen.kills) == ([], 40), f"seed {seed}"
+    assert seen.worst <= job.concurrency, f"seed {seed}: replies lost at each kill {seen.lost}"
+    assert_whole(bench, job)
+    assert sim.stats()["digests"]["extra"] == sum(seen.lost), f"seed {seed}: rows on record were asked again"
+
+
+def test_kills_around_the_end_lose_no_row(bench: Bench) -> None:
+    """Sealing and publishing are short: to meet them, strike just after the last reply."""
+    sim, chance, rows = bench.simulate("--latency", "0"), random.Random(), 1500
+    struck = 0
+    for number in range(10):
+        before = sim.stats()["digests"]
+        job = job_of(bench, sim, rows, concurrency=32, name=f"end-{number}", part_rows=50)
+        running = bench.start("run", job.config)
+        served = sim.stats()["served"] - sim.stats()["served"] % rows if not before else before["seen"] + before["extra"]
+        while running.alive and sim.stats()["served"] - served < rows:
+            time.sleep(0.002)
+        time.sleep(chance.uniform(0, 0.4))
+        struck += running.kill()
+        assert_whole(bench, job)
+        assert sim.served() - served <= rows + job.concurrency
+        assert not list(job.output.parent.glob("*.tmp")) + list(job.output.parent.glob(".*"))
+    assert struck >= 5, "most runs had ended before they were struck"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
+def test_a_signal_ends_the_run_with_every_reply_on_record(bench: Bench, number: signal.Signals) -> None:
+    sim = bench.simulate("--latency", "0.3", "--faults", "0.1")
+    job = job_of(bench, sim, 400, concurrency=32)
+    for share in (60, 150):
+        running = bench.start("run", job.config, "--json")
+        wait_for(lambda share=share: sim.requests >= share, running)
+        running.signal(number)
+        ended = running.wait()
+        assert ended.code == 3, ended.err
+        assert number.name in ended.summary["stopped"]
+        assert ended.summary["ok"] == sim.served() == job.look()["ok"]
+        assert ended.seconds < 20
+    assert_whole(bench, job)
+    assert sim.stats()["digests"]["extra"] == 0
+
+
+def test_the_second_interrupt_ends_it_at_once(bench: Bench) -> None:
+    slow = bench.simulate("--latency", "20")
+    job = job_of(bench, slow, 40, concurrency=8)
+    running = bench.start("run", job.config)
+    wait_for(lambda: slow.stats()["in_flight"] > 0, running)
+    running.signal(signal.SIGINT)
+    progress = job.record / "progress.json"
+    wait_for(lambda: progress.exists() and b"SIGINT" in progress.read_bytes(), running)
+    second = time.monotonic()
+    running.signal(signal.SIGINT)
+    ended = running.wait()
+    assert (ended.code, time.monotonic() - second < 1) == (130, True)
+    assert "the same command" in ended.err
+    # Another port on this machine is the same job.
+    assert_whole(bench, job_of(bench, bench.simulate("--latency", "0"), 40, concurrency=8))
+
+
+def test_a_second_run_is_turned_away_while_the_first_goes_on(bench: Bench) -> None:
+    sim = bench.simulate("--latency", "0.2")
+    job = job_of(bench, sim, 300, concurrency=16)
+    first = bench.start("run", job.config)
+    wait_for(lambda: sim.requests > 20, first)
+    rivals = [bench.run("run", job.config), bench.run("run", job.config, "--fresh"), bench.run("run", job.config, "--keep-done")]
+    assert [each.code for each in rivals] == [4, 4, 4]
+    assert all(str(first.process.pid) in each.err for each in rivals)
+    assert first.wait().code == 0
+    assert sim.stats()["digests"]["extra"] == 0
+    assert_whole(bench, job)
+
+
+def test_of_runs_started_together_one_works(bench: Bench) -> None:
+    sim = bench.simulate("--latency", "0.2")
+    job = job_of(bench, sim, 200, concurrency=16)
+    codes = sorted(each.wait().code for each in [bench.start("run", job.config) for _ in range(3)])
+    assert codes == [0, 4, 4]
+    assert sim.stats()["digests"] == {"seen": 200, "served_twice": 0, "extra": 0, "most": 1}
+    assert_whole(bench, job)
+
+
+def test_a_killed_run_does_not_block_the_next(bench: Bench) -> None:
+    sim = bench.simulate("--latency", "0.2")
+    job = job_of(bench, sim, 200, concurrency=16)
+    first = bench.start("run", job.config)
+    wait_for(lambda: sim.requests > 20, first)
+    assert first.kill()
+    assert_whole(bench, job)
