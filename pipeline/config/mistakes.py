@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from pipeline.config.checks import Mistakes
+from pipeline.config.checks import Mistakes, is_probably_a_key
 from pipeline.config.model import ABOUT_SECTION, Config
 from pipeline.core.redact import harmless, looks_like_key
 
@@ -136,7 +136,7 @@ def _shown(location: list[str], raw: object) -> str:
             return f"the key {part}"  # one that is no text
     # A key pasted into the wrong place must not come back on the screen.
     hidden = location[0] == "endpoint" and location[-1] not in ("provider", "model")
-    if isinstance(value, str) and (hidden or looks_like_key(value)):
+    if isinstance(value, str) and (hidden or looks_like_key(value) or is_probably_a_key(value)):
         return "text"
     return describe(value)
 

@@ -54,7 +54,7 @@ def csv_options(config: Config) -> CsvOptions:
 
 def find_files(config: Config) -> list[Path]:
     """List what `input.path` names now. Raises SourceError for a file that was named and is not there."""
-    return list_files(config.input.path)
+    return list_files(config.input.path, exclude=[config.output.place])
 
 
 def join_files(

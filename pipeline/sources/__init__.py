@@ -1,16 +1,13 @@
-"""Rows in: files found in a stable order, known again by their content, and read as numbered rows in bounded memory.
+"""Rows in: which files an input names, what proves them the same, and their rows. CSV and JSONL are staged to Parquet once."""
 
-listing   paths, folders, globs -> files         identity   is this the file that joined the job?
-staging   CSV, JSONL -> Parquet, once            parquet    Parquet files -> rows and columns
-text      delimited and JSON lines, parsed       preview    the first rows, for `check`, nothing written
-"""
-
-from pipeline.sources.identity import FileIdentity, Joined, KnownFile, identify, join, key_of, sha256_of
-from pipeline.sources.listing import is_parquet, list_files
-from pipeline.sources.parquet import ParquetSource, count_rows
+from pipeline.sources.delimited import CsvOptions
+from pipeline.sources.identity import FileIdentity, identify, same, sha256_of
+from pipeline.sources.joining import Joined, KnownFile, join, key_of
+from pipeline.sources.listing import SUFFIXES, format_of, is_parquet, list_files
+from pipeline.sources.parquet import ParquetSource, count_rows, schema_of
 from pipeline.sources.preview import Head, head
+from pipeline.sources.schema import agreed_schema
 from pipeline.sources.staging import stage, staged_ok
-from pipeline.sources.text import CsvOptions
 
 __all__ = [
     "CsvOptions",
@@ -19,13 +16,18 @@ __all__ = [
     "Joined",
     "KnownFile",
     "ParquetSource",
+    "SUFFIXES",
+    "agreed_schema",
     "count_rows",
+    "format_of",
     "head",
     "identify",
     "is_parquet",
     "join",
     "key_of",
     "list_files",
+    "same",
+    "schema_of",
     "sha256_of",
     "stage",
     "staged_ok",

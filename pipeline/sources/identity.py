@@ -1,21 +1,26 @@
-"""Whether a file is still the one that joined the job. A name and a time are hints; content is proof."""
+"""What proves that a file is still the one that joined the job: its stat, its bytes' hash, or its Parquet footer's.
+
+The modification time alone is never proof against a file, only for it: copying, touching and checking out change it.
+"""
 
 import hashlib
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import BinaryIO
 
 from pipeline.core.errors import SourceError
 from pipeline.sources.listing import is_parquet
+from pipeline.sources.wording import reason, shown
 
-_PARQUET_TAIL = 8
-_MOST_FOOTER = 256 * 2**20
+_MAGIC = b"PAR1"
+_ENCRYPTED = b"PARE"
+_TAIL = 8  # the footer's length in four bytes, then the magic
 
 
 @dataclass(frozen=True, slots=True)
 class FileIdentity:
-    """What is known of a file. `footer` is a hash of a Parquet file's footer, `sha256` of all bytes; None while unknown."""
+    """A file as it was when it joined. `footer` and `sha256` are hex digests; None: not a Parquet file, not known yet."""
 
     size: int
     mtime_ns: int
@@ -24,98 +29,96 @@ class FileIdentity:
     sha256: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class KnownFile:
-    """A file that joined the job: `id` is the order of joining, `path` its key (see key_of)."""
-
-    id: int
-    path: str
-    rows: int
-    identity: FileIdentity
-
-
-@dataclass(frozen=True, slots=True)
-class Joined:
-    """Found files against known ones. `new` files are in the order found; `moved` gives a known file its new key."""
-
-    new: tuple[tuple[str, Path], ...]
-    vanished: tuple[KnownFile, ...]
-    moved: tuple[tuple[KnownFile, str], ...]
-    changed: tuple[KnownFile, ...]
-
-
-def key_of(path: Path, anchor: Path) -> str:
-    """Name a file relative to a folder of the job, so that the two may move together."""
-    return os.path.relpath(path, anchor)
+def stat_of(path: Path) -> FileIdentity:
+    """Give what the file system says. Raises SourceError if it says nothing."""
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise SourceError(f"{shown(path)}: cannot be looked at: {reason(error)}") from error
+    return FileIdentity(found.st_size, found.st_mtime_ns, found.st_ino)
 
 
 def identify(path: Path) -> FileIdentity:
-    """Look at a file: size, time, inode, and for Parquet its footer. Text files are hashed whole: they are read whole anyway."""
+    """Give a file's identity: a Parquet file with its footer's hash, so that it need not be read; text with its sha256.
+
+    Text is read whole for staging anyway, and nothing but its bytes could prove it later. Raises SourceError for a file
+    that is empty, or named .parquet and not a whole Parquet file.
+    """
+    found = stat_of(path)
+    if found.size == 0:
+        raise SourceError(f"{shown(path)}: the file is empty, zero bytes; take it away or put the data in")
+    if is_parquet(path):
+        return replace(found, footer=footer_of(path))
+    return replace(found, sha256=sha256_of(path))
+
+
+def footer_of(path: Path) -> str:
+    """Hash the footer of a Parquet file, which holds the place and size of every piece of it."""
     try:
-        seen = path.stat()
-        footer = _footer(path, seen.st_size) if is_parquet(path) else None
-        whole = None if is_parquet(path) else sha256_of(path)
+        with path.open("rb") as file:
+            return _footer(file, path)
     except OSError as error:
-        raise SourceError(f"{path}: {(error.strerror or 'cannot be read').lower()}") from None
-    return FileIdentity(seen.st_size, seen.st_mtime_ns, seen.st_ino, footer, whole)
+        raise SourceError(f"{shown(path)}: cannot be read: {reason(error)}") from error
 
 
 def sha256_of(path: Path) -> str:
-    """Hash all bytes of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """Hash all bytes of a file, at more than a gigabyte a second. Raises SourceError if it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise SourceError(f"{shown(path)}: cannot be read: {reason(error)}") from error
 
 
 def same(old: FileIdentity, path: Path) -> bool:
-    """Tell whether the file is the one known as `old`.
+    """Whether the file at `path` is proved to be the one of old: no proof is a no."""
+    return Proof(path).proves(old)
 
-    Equal size, time and inode are believed. Else the content has to prove it: all bytes if their hash is known, the
-    footer if not (it holds every column's offsets and sizes); without either it counts as changed.
-    """
-    try:
-        seen = path.stat()
-        if seen.st_size != old.size:
+
+class Proof:
+    """Compares one file with identities of old; each of its hashes is made once, and only if it can decide."""
+
+    def __init__(self, path: Path) -> None:
+        self.now = stat_of(path)
+        self._path = path
+        self._footer: str | None = None
+        self._sha256: str | None = None
+
+    def proves(self, old: FileIdentity) -> bool:
+        now = self.now
+        if now.size != old.size:
             return False
-        if (seen.st_mtime_ns, seen.st_ino) == (old.mtime_ns, old.inode):
+        if (now.mtime_ns, now.inode) == (old.mtime_ns, old.inode):
             return True
         if old.sha256 is not None:
-            return sha256_of(path) == old.sha256
-        return old.footer is not None and _footer(path, seen.st_size) == old.footer
-    except OSError as error:
-        raise SourceError(f"{path}: {(error.strerror or 'cannot be read').lower()}") from None
+            return self._sha256_now() == old.sha256
+        return old.footer is not None and self._footer_now() == old.footer
+
+    def _footer_now(self) -> str:
+        if self._footer is None:
+            try:
+                self._footer = footer_of(self._path)
+            except SourceError:
+                self._footer = ""  # torn or something else by now: the footer of nothing
+        return self._footer
+
+    def _sha256_now(self) -> str:
+        if self._sha256 is None:
+            self._sha256 = sha256_of(self._path)
+        return self._sha256
 
 
-def join(known: Sequence[KnownFile], found: Sequence[tuple[str, Path]]) -> Joined:
-    """Compare what is known with what is there now.
-
-    A known file that is gone, and a new name with the same content, are one file that moved: its rows are not asked again.
-    """
-    here = dict(found)
-    by_key = {each.path: each for each in known}
-    changed = tuple(each for each in known if each.path in here and not same(each.identity, here[each.path]))
-    gone = {each.id: each for each in known if each.path not in here}
-    new: list[tuple[str, Path]] = []
-    moved: list[tuple[KnownFile, str]] = []
-    for key, path in found:
-        if key in by_key:
-            continue
-        before = next((each for each in gone.values() if same(each.identity, path)), None)
-        if before is None:
-            new.append((key, path))
-        else:
-            moved.append((gone.pop(before.id), key))
-    return Joined(tuple(new), tuple(gone.values()), tuple(moved), changed)
-
-
-def _footer(path: Path, size: int) -> str | None:
-    """Hash the footer of a Parquet file; None if there is none, which reading it will tell."""
-    with path.open("rb") as file:
-        file.seek(max(0, size - _PARQUET_TAIL))
-        tail = file.read(_PARQUET_TAIL)
-        if len(tail) < _PARQUET_TAIL or tail[4:] != b"PAR1":
-            return None
-        length = int.from_bytes(tail[:4], "little")
-        if not 0 < length <= min(size, _MOST_FOOTER):
-            return None
-        file.seek(size - _PARQUET_TAIL - length)
-        return hashlib.sha256(file.read(length)).hexdigest()
+def _footer(file: BinaryIO, path: Path) -> str:
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(size - _TAIL, 0))
+    tail = file.read(_TAIL)
+    if tail.endswith(_ENCRYPTED):
+        raise SourceError(f"{shown(path)}: an encrypted Parquet file; decrypt it first")
+    length = int.from_bytes(tail[:4], "little")
+    if not tail.endswith(_MAGIC) or length + _TAIL + len(_MAGIC) > size:
+        raise SourceError(f"{shown(path)}: not a whole Parquet file; it is cut off or of another format")
+    file.seek(size - _TAIL - length)
+    digest = hashlib.sha256()
+    while block := file.read(min(length, 1 << 20)):
+        digest.update(block)
+    return digest.hexdigest()

@@ -1,84 +1,114 @@
-"""What `input.path` names: files, folders and globs, as one list in a stable order."""
+"""What `input.path` names: files, folders (searched to the bottom), globs, or a list of these, in a stable order.
+
+Absent on purpose: whether a file has been seen before (joining.py), and what is in it.
+"""
 
 import glob
+import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from pipeline.core.errors import SourceError
+from pipeline.sources.wording import reason, shown
 
-FORMATS = (".parquet", ".csv", ".tsv", ".jsonl", ".csv.gz", ".tsv.gz", ".jsonl.gz")
-_MAGIC = "*?["
-
-
-def list_files(paths: Sequence[str]) -> list[Path]:
-    """Give the files, in the order of `paths`, within a folder or glob by name; each once.
-
-    Hidden files and rowcall's own records are passed over, as are other formats within folders and globs. An empty list
-    means that folders and globs match nothing. Raises SourceError for a file that is named and cannot be input.
-    """
-    found: dict[Path, None] = {}
-    for each in paths:
-        for path in _expanded(each):
-            found.setdefault(path)
-    return list(found)
+_TEXT = (".csv", ".tsv", ".jsonl")
+SUFFIXES = (".parquet", *_TEXT, *(f"{each}.gz" for each in _TEXT))
 
 
 def format_of(path: Path) -> str | None:
-    """Give the format by the name's end: `.csv` also for `.csv.gz`; None for what is no input."""
-    name = path.name.lower().removesuffix(".gz")
-    return next((each for each in FORMATS if name.endswith(each) and (each != ".parquet" or name == path.name.lower())), None)
+    """Give `parquet`, `csv`, `tsv` or `jsonl` by the name, whatever its case and with or without .gz; None for others."""
+    name = path.name.lower()
+    suffix = next((each for each in SUFFIXES if name.endswith(each) and len(name) > len(each)), None)
+    return suffix.split(".")[1] if suffix else None
 
 
 def is_parquet(path: Path) -> bool:
-    """Tell whether a file is read as it is; others are staged."""
-    return format_of(path) == ".parquet"
+    return format_of(path) == "parquet"
 
 
-def _expanded(text: str) -> Iterator[Path]:
-    path = Path(text)
+def list_files(paths: str | Sequence[str], *, exclude: Sequence[Path] = ()) -> list[Path]:
+    """List the input files that these paths name: absolute, each once.
+
+    The order is that of `paths`; within a folder or glob, that of the names relative to it. A folder gives what lies
+    below it, links to folders excepted. Names that start with a dot or underscore (`_SUCCESS`, `_manifest.json`) and
+    folders that end with .rowcall are passed over, like files of other formats; what lies at or below `exclude` too.
+    A glob or folder may give nothing. Raises SourceError for a named file that is missing or of no known format, and
+    for pipes and devices.
+    """
+    kept_out = [os.path.realpath(each) for each in exclude]
+    found: dict[str, Path] = {}
+    for path in [paths] if isinstance(paths, str) else paths:
+        for file in _named_by(Path(path).absolute()):
+            real = os.path.realpath(file)
+            if not any(real == each or real.startswith(each + os.sep) for each in kept_out):
+                found.setdefault(real, _checked(file))
+    return list(found.values())
+
+
+def _named_by(path: Path) -> Iterable[Path]:
+    # A file whose own name holds [ or * is meant before the pattern it could be.
     if path.is_dir():
-        yield from _below(path)
-    elif path.exists() or not any(char in text for char in _MAGIC):
-        yield _named(path)
-    else:
-        # A name like `set[1].csv` is taken as it stands if it exists; only else is it a pattern.
-        for match in sorted(glob.iglob(text, recursive=True)):  # noqa: PTH207 -- Path.glob takes no absolute pattern
-            there = Path(match)
-            if there.is_dir():
-                continue
-            if _usable(there, _fixed(path)):
-                yield _regular(there)
+        return _below(path)
+    if os.path.lexists(path) or not glob.has_magic(str(path)):
+        if path.exists() and format_of(path) is None:
+            raise SourceError(f"{shown(path)}: not a format that is read; the name must end in {' '.join(SUFFIXES)}")
+        return [path]
+    return _matching(path)
 
 
-def _below(folder: Path) -> Iterator[Path]:
-    matches = [path for path in folder.rglob("*") if path.is_file() and _usable(path, folder.parts)]
-    yield from sorted(matches, key=lambda path: path.relative_to(folder).parts)
+def _below(folder: Path) -> list[Path]:
+    files = []
+    for parent, folders, names in os.walk(folder, onerror=_refuse_folder):
+        folders[:] = [each for each in folders if not _passed_over(each)]
+        files += [Path(parent, each) for each in names if not _passed_over(each)]
+    known = [each for each in files if format_of(each)]
+    return sorted(known, key=lambda each: each.relative_to(folder).as_posix())
 
 
-def _usable(path: Path, asked: tuple[str, ...]) -> bool:
-    """Whether a match is data: of a known format, and neither hidden nor within a record, unless below `asked`, which was."""
-    inner = path.parts[len(asked) :]
-    return format_of(path) is not None and not any(part.startswith(".") or part.endswith(".rowcall") for part in inner)
+def _matching(pattern: Path) -> list[Path]:
+    fixed = _fixed_part(pattern)
+    # Who writes _name*.csv means the files that are passed over otherwise.
+    meant = any(each.startswith("_") for each in pattern.relative_to(fixed).parts)
+    matches = sorted(Path(each) for each in glob.glob(str(pattern), recursive=True))  # noqa: PTH207 -- Path.glob takes no absolute pattern
+    inside = [each for each in matches if meant or not any(map(_passed_over, each.relative_to(fixed).parts))]
+    files = [each for each in inside if not each.is_dir()]
+    known = [each for each in files if format_of(each)]
+    known += [file for each in inside if each.is_dir() and not each.is_symlink() for file in _below(each)]
+    if files and not known:
+        raise SourceError(
+            f"{shown(pattern)}: matches {shown(files[0].name)}, which is not a format that is read; "
+            f"names must end in {' '.join(SUFFIXES)}"
+        )
+    return sorted(known, key=lambda each: each.relative_to(fixed).as_posix())
 
 
-def _fixed(pattern: Path) -> tuple[str, ...]:
-    """Give the folders of a pattern that stand there by name."""
-    parts = pattern.parts
-    return parts[: next(number for number, part in enumerate(parts) if any(char in part for char in _MAGIC))]
+def _fixed_part(pattern: Path) -> Path:
+    """Give the deepest folder above the first wildcard."""
+    return next((each for each in pattern.parents if not glob.has_magic(str(each))), Path(pattern.anchor))
 
 
-def _named(path: Path) -> Path:
-    if format_of(path) is None:
-        raise SourceError(f"{path}: not an input format; allowed: {', '.join(FORMATS)}, or a folder or glob of such files")
-    return _regular(path)
+def _passed_over(name: str) -> bool:
+    return name.startswith((".", "_")) or name.endswith(".rowcall")
 
 
-def _regular(path: Path) -> Path:
+def _checked(file: Path) -> Path:
+    """Give the file if it is one that can be read, by its name and kind; its content is looked at later."""
     try:
-        mode = path.stat().st_mode
+        str(file).encode()
+    except UnicodeEncodeError:
+        raise SourceError(f"{shown(file)}: the name is not UTF-8; rename the file") from None
+    try:
+        mode = file.stat().st_mode
+    except FileNotFoundError:
+        what = "a link to nowhere" if file.is_symlink() else "there is no such file"
+        raise SourceError(f"{shown(file)}: {what}; check input.path") from None
     except OSError as error:
-        raise SourceError(f"{path}: {(error.strerror or 'cannot be read').lower()}") from None
+        raise SourceError(f"{shown(file)}: cannot be looked at: {reason(error)}") from error
     if not stat.S_ISREG(mode):
-        raise SourceError(f"{path}: not a regular file")
-    return path
+        raise SourceError(f"{shown(file)}: not a regular file; pipes and devices are not read")
+    return file
+
+
+def _refuse_folder(error: OSError) -> Iterator[None]:
+    raise SourceError(f"{shown(error.filename)}: this folder cannot be read: {reason(error)}") from error

@@ -1,79 +1,117 @@
-"""The first rows of an input, for `check`: nothing is staged, and reading stops after a bounded number of bytes."""
+"""The first rows of an input and what is known of its size, without staging anything: what `check` looks at."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
 
 from pipeline.core.types import Row
-from pipeline.sources.listing import format_of, is_parquet
-from pipeline.sources.parquet import ParquetSource, cells, check_same, count_rows, schema_of
-from pipeline.sources.text import CsvOptions, batches
+from pipeline.sources.delimited import CsvFile, CsvOptions
+from pipeline.sources.jsonl import JsonlFile, count_records
+from pipeline.sources.listing import format_of
+from pipeline.sources.parquet import ParquetSource, rows_of
+from pipeline.sources.schema import agreed_schema
 
-MOST_BYTES = 256 * 2**20
+# Of CSV and JSONL, a few seconds' worth is read; of the first rows, as many as fit in here too.
+MOST_BYTES = 64 << 20
+_JSONL_ROWS = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What `check` knows of an input. `rows` are the first ones; `counted` rows were counted, `complete` if that is all."""
+    """`rows` are the first ones with all their columns, numbered from 0. `counted` rows were counted.
+
+    `complete` says that these are all; else text files were read in part. A JSONL file longer than 1,000 rows shows the
+    columns and types of these.
+    """
 
     schema: pa.Schema
-    rows: Sequence[Row]
+    rows: tuple[Row, ...] = field(repr=False)
     counted: int
     complete: bool
     files: int
 
 
-def head(files: Sequence[Path], options: CsvOptions, *, rows: int, most_bytes: int = MOST_BYTES) -> Head:
-    """Read the first rows with all their columns, and count the rest: Parquet by footers, text by reading `most_bytes` at most.
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What one file showed. `sure`: its schema is that of the whole file."""
 
-    Raises SourceError for files that cannot be read or do not have the same columns.
-    """
+    schema: pa.Schema
+    rows: Sequence[Row]
+    counted: int
+    read: int = 0
+    complete: bool = True
+    sure: bool = True
+
+
+def head(files: Sequence[Path], options: CsvOptions, *, rows: int = 10, most_bytes: int = MOST_BYTES) -> Head:
+    """Look at files in their order. Raises SourceError for what is wrong with the part that is read, or if they disagree."""
+    parts: list[tuple[Path, _Part]] = []
     first: list[Row] = []
-    schema: pa.Schema | None = None
-    counted, complete = 0, True
     for path in files:
-        if is_parquet(path):
-            found = schema_of([path])
-            wanted = rows - len(first)
-            if wanted > 0:
-                source = ParquetSource([path], prompt_columns=found.names, kept_columns=[])
-                stop = min(wanted, source.count())
-                first += [_at(counted, row) for batch in source.rows([range(stop)]) for row in batch]
-            counted += count_rows(path)
-        else:
-            found, taken, number, whole = _text(path, options, rows - len(first), most_bytes)
-            first += [_at(counted, row) for row in taken]
-            counted += number
-            complete = complete and whole
-            most_bytes -= path.stat().st_size
-        if schema is None:
-            schema = found
-        elif format_of(path) != ".jsonl":
-            check_same(files[0], schema, path, found)
-    return Head(schema if schema is not None else pa.schema([]), first, counted, complete, len(files))
+        # Rows behind a gap would carry wrong numbers: only what follows the counted ones is taken.
+        gapless = len(first) == sum(part.counted for _, part in parts)
+        part = _part(path, options, rows - len(first) if gapless else 0, most_bytes)
+        first += [Row(number, row.cells, row.size) for number, row in enumerate(part.rows, len(first))]
+        parts.append((path, part))
+        most_bytes -= part.read
+    schema = agreed_schema((path, part.schema) for path, part in parts if part.sure)
+    return Head(
+        _with_more(schema, [part.schema for _, part in parts if not part.sure]),
+        tuple(first),
+        sum(part.counted for _, part in parts),
+        all(part.complete for _, part in parts),
+        len(files),
+    )
 
 
-def _at(offset: int, row: Row) -> Row:
-    return Row(offset + row.index, row.cells, row.size)
+def _part(path: Path, options: CsvOptions, rows: int, most_bytes: int) -> _Part:
+    match format_of(path):
+        case "parquet":
+            return _parquet(path, rows)
+        case "jsonl":
+            return _jsonl(path, rows, most_bytes)
+    return _csv(path, options, rows, most_bytes)
 
 
-def _text(path: Path, options: CsvOptions, wanted: int, most_bytes: int) -> tuple[pa.Schema, list[Row], int, bool]:
-    taken: list[Row] = []
-    counted, size = 0, 0
-    schema = pa.schema([])
-    for batch in batches(path, options):
-        schema = batch.schema
-        if len(taken) < wanted:
-            some = batch.slice(0, wanted - len(taken))
-            columns = [cells(column) for column in some.columns]
-            taken += [
-                Row(counted + number, dict(zip(schema.names, values, strict=True)))
-                for number, values in enumerate(zip(*columns, strict=True))
-            ]
-        counted += batch.num_rows
-        size += batch.nbytes
-        if size > most_bytes:
-            return schema, taken, counted, False
-    return schema, taken, counted, True
+def _parquet(path: Path, rows: int) -> _Part:
+    schema = ParquetSource([path], prompt_columns=(), kept_columns=()).schema()
+    source = ParquetSource([path], prompt_columns=schema.names, kept_columns=())
+    first: list[Row] = []
+    for batch in source.rows([range(min(rows, source.count()))]):
+        first += batch
+        if sum(row.size for row in first) > MOST_BYTES:
+            break
+    source.close()
+    return _Part(schema, first, source.count())
+
+
+def _csv(path: Path, options: CsvOptions, rows: int, most_bytes: int) -> _Part:
+    file = CsvFile(path, options)
+    first: list[Row] = []
+    counted = read = 0
+    for batch in file.batches():
+        if read >= most_bytes:
+            return _Part(file.schema, first, counted, read, complete=False)
+        first += rows_of(counted, batch.slice(0, rows - len(first)))
+        counted, read = counted + batch.num_rows, read + batch.nbytes
+    return _Part(file.schema, first, counted, read)
+
+
+def _jsonl(path: Path, rows: int, most_bytes: int) -> _Part:
+    if most_bytes <= 0:
+        return _Part(pa.schema([]), (), 0, complete=False, sure=False)
+    file = JsonlFile(path, rows=_JSONL_ROWS)
+    first: list[Row] = []
+    if rows:
+        batch = next(file.batches(), None)
+        first += rows_of(0, batch.slice(0, rows)) if batch is not None else ()
+    counted, read, complete = count_records(path, most_bytes)
+    return _Part(file.schema, first, counted, read, complete, sure=complete and counted <= _JSONL_ROWS)
+
+
+def _with_more(schema: pa.Schema, others: Sequence[pa.Schema]) -> pa.Schema:
+    for other in others:
+        schema = pa.schema([*schema, *(each for each in other if each.name not in schema.names)])
+    return schema

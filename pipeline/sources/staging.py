@@ -1,100 +1,173 @@
-"""Text files made into Parquet once, so that everything behind the source knows one format.
+"""CSV and JSONL made into Parquet once, so that everything behind the source knows one format.
 
-The copy carries its original's identity and how it was parsed; if either differs it is made again.
+A staged copy says which file it was made from and how it was read. It is whole or not there.
 """
 
+import errno
 import json
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from glob import escape
 from pathlib import Path
+from typing import BinaryIO, Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.core.errors import InputChangedError, SourceError, StoppedError
-from pipeline.sources.identity import FileIdentity, identify
+from pipeline.core.errors import InputChangedError, OutputError, RowcallError, SourceError, StoppedError
+from pipeline.sources.delimited import CsvFile, CsvOptions
+from pipeline.sources.identity import FileIdentity, sha256_of, stat_of
+from pipeline.sources.jsonl import JsonlFile
 from pipeline.sources.listing import format_of
-from pipeline.sources.text import CsvOptions, batches
+from pipeline.sources.wording import reason, shown
 
 _KEY = b"rowcall.staged"
+# Raised when the same bytes would be read into other cells than before: copies of older versions are then made anew.
+_VERSION = 1
+_GROUP_BYTES = 32 << 20
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+
+
+class TextFile(Protocol):
+    """What CSV and JSONL files have in common: a schema, and batches of it, to be read once."""
+
+    @property
+    def schema(self) -> pa.Schema: ...
+
+    def batches(self) -> Iterator[pa.RecordBatch]: ...
+
+
+def open_text(path: Path, options: CsvOptions) -> TextFile:
+    """Open a file that is not Parquet. A JSONL file is read once for its types."""
+    match format_of(path):
+        case "csv" | "tsv":
+            return CsvFile(path, options)
+        case "jsonl":
+            return JsonlFile(path)
+    raise SourceError(f"{shown(path)}: neither CSV nor TSV nor JSONL by its name")
 
 
 def stage(path: Path, target: Path, options: CsvOptions) -> None:
-    """Write the rows of a CSV, TSV or JSONL file to `target` as Parquet, durably, in bounded memory.
+    """Write the file's rows to `target` as Parquet, in bounded memory and durably, replacing what is there.
 
-    Raises SourceError with the line at fault, StoppedError if the disk is full, InputChangedError if the file was
-    being written meanwhile.
+    Raises SourceError for what is wrong with the file, naming the line; InputChangedError if it changes meanwhile;
+    StoppedError for a full disk.
     """
-    before = identify(path)
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        _write(path, temporary, options, before)
-        if (after := path.stat()).st_size != before.size or after.st_mtime_ns != before.mtime_ns:
-            raise InputChangedError(f"{path}: changed while it was being read; run again when it is complete")
-        temporary.replace(target)
-        folder = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    finally:
-        temporary.unlink(missing_ok=True)
+    before = stat_of(path)
+    write_staged(path, target, options, before, open_text(path, options))
+
+
+def write_staged(path: Path, target: Path, options: CsvOptions, before: FileIdentity, file: TextFile) -> None:
+    """Write what `file` gives of the file at `path`, which was `before` when it was opened."""
+    with _replacing(target) as out, _writing(out, file.schema) as writer:
+        _write(writer, file.schema, file.batches())
+        digest = sha256_of(path)
+        now = stat_of(path)
+        if (now.size, now.mtime_ns, now.inode) != (before.size, before.mtime_ns, before.inode):
+            raise InputChangedError(f"{shown(path)}: the file changed while it was read; run again when it is complete")
+        writer.add_key_value_metadata({_KEY.decode(): json.dumps(_facts(replace(now, sha256=digest), options, format_of(path)))})
+        writer.close()
 
 
 def staged_ok(target: Path, identity: FileIdentity, options: CsvOptions) -> bool:
-    """Tell whether `target` is a whole copy of the file of this identity, parsed with these options."""
+    """Whether `target` is a whole staged copy of the file with this identity, read with these options."""
+    stored = _stored(target)
+    if stored is None or stored.get("version") != _VERSION:
+        return False
+    if stored.get("format") != "jsonl" and stored.get("csv") != _csv(options):
+        return False
+    source = stored.get("source")
+    if not isinstance(source, dict):
+        return False
+    if identity.sha256 is not None:
+        return source.get("sha256") == identity.sha256
+    return (source.get("size"), source.get("mtime_ns"), source.get("inode")) == (
+        identity.size,
+        identity.mtime_ns,
+        identity.inode,
+    )
+
+
+def _stored(target: Path) -> dict[str, object] | None:
     try:
         metadata = pq.read_metadata(target).metadata or {}
-    except (pa.ArrowException, OSError):
-        return False
-    return bool(metadata.get(_KEY) == _label(identity, options))
+        stored = json.loads(metadata.get(_KEY, b"null"))
+    except (pa.ArrowException, OSError, ValueError):
+        return None
+    return stored if isinstance(stored, dict) else None
 
 
-def text_schema(path: Path, options: CsvOptions) -> pa.Schema:
-    """Give the schema of a whole text file: CSV by its header, JSONL by reading all of it."""
-    schema: pa.Schema | None = None
-    for batch in batches(path, options):
-        schema = batch.schema
-        if format_of(path) != ".jsonl":
-            break
-    if schema is None or not schema.names:
-        raise SourceError(f"{path}: holds no rows, and so no columns")
-    return _storable(schema)
+def _facts(source: FileIdentity, options: CsvOptions, format_: str | None) -> dict[str, object]:
+    identity = {"size": source.size, "mtime_ns": source.mtime_ns, "inode": source.inode, "sha256": source.sha256}
+    return {"version": _VERSION, "format": format_, "source": identity, "csv": _csv(options)}
 
 
-def _write(path: Path, temporary: Path, options: CsvOptions, identity: FileIdentity) -> None:
-    schema = text_schema(path, options).with_metadata({_KEY: _label(identity, options)})
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+def _csv(options: CsvOptions) -> dict[str, object]:
+    return {"delimiter": options.delimiter, "encoding": options.encoding, "types": dict(options.types)}
+
+
+@contextmanager
+def _writing(out: BinaryIO, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
+    writer = pq.ParquetWriter(out, schema, compression="zstd", write_page_checksum=True)
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            with pq.ParquetWriter(file, schema, compression="zstd", write_page_checksum=True) as writer:
-                for batch in _conformed(batches(path, options), schema):
-                    writer.write_batch(batch)
+        yield writer
+    finally:
+        # Left open it would write a footer when it is collected, into a file that is closed by then.
+        with suppress(pa.ArrowException, OSError):
+            writer.close()
+
+
+def _write(writer: pq.ParquetWriter, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
+    """Write row groups of bounded size, not one a batch: many small groups are slow to read."""
+    waiting: list[pa.RecordBatch] = []
+    size = 0
+    for batch in batches:
+        waiting.append(batch)
+        size += batch.nbytes
+        if size >= _GROUP_BYTES:
+            _flush(writer, schema, waiting)
+            size = 0
+    _flush(writer, schema, waiting)
+
+
+def _flush(writer: pq.ParquetWriter, schema: pa.Schema, waiting: list[pa.RecordBatch]) -> None:
+    if waiting:
+        table = pa.Table.from_batches(waiting, schema)
+        writer.write_table(table, row_group_size=table.num_rows)
+        waiting.clear()
+
+
+@contextmanager
+def _replacing(target: Path) -> Iterator[BinaryIO]:
+    """Give a private file beside `target` that takes its name when it is whole and on disk, or leaves no trace."""
+    temporary = target.with_name(f"{target.name}.{secrets.token_hex(6)}.tmp")
+    try:
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for torn in target.parent.glob(f"{escape(target.name)}.*.tmp"):
+            torn.unlink(missing_ok=True)  # of a run that was killed: only one runs at a time
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+        with os.fdopen(os.open(temporary, flags, 0o600), "wb") as file:
+            yield file
             file.flush()
             os.fsync(file.fileno())
+        temporary.rename(target)
+        _sync_folder(target.parent)
     except OSError as error:
-        raise StoppedError(
-            f"{temporary.parent}: {path.name} cannot be staged there ({(error.strerror or error)}); free space"
-        ) from error
-    except pa.ArrowNotImplementedError as error:
-        raise SourceError(f"{path}: holds a kind of value that cannot be stored: {str(error).splitlines()[0]}") from None
+        with suppress(OSError):
+            temporary.unlink()
+        kind = StoppedError if error.errno in _FULL else OutputError
+        raise kind(f"{shown(target)}: cannot write the staged copy of the input: {reason(error)}") from error
+    except (RowcallError, pa.ArrowException):
+        temporary.unlink(missing_ok=True)
+        raise
 
 
-def _conformed(found: Iterator[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    """Give each batch the whole file's schema: columns it did not know yet are null."""
-    for batch in found:
-        if batch.schema.equals(schema, check_metadata=False):
-            yield batch.replace_schema_metadata(schema.metadata)
-        else:
-            yield pa.RecordBatch.from_pylist(batch.to_pylist(), schema=schema)
-
-
-def _storable(schema: pa.Schema) -> pa.Schema:
-    """A column of nothing but nulls is text: another file may fill it, and Parquet would have no type for it."""
-    return pa.schema([each.with_type(pa.string()) if pa.types.is_null(each.type) else each for each in schema])
-
-
-def _label(identity: FileIdentity, options: CsvOptions) -> bytes:
-    parsed = [options.delimiter, options.encoding, sorted(options.types.items())]
-    return json.dumps([identity.size, identity.sha256, parsed]).encode()
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,208 @@
+"""Reading Parquet files from where the last read stopped, in batches bounded by bytes, however large a row group is.
+
+A row group can hold millions of rows and be read from its start only. So a cursor keeps its place inside one, and reads
+with a small buffer: by default Arrow takes a whole column of a group into memory at once.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pipeline.core.errors import InputChangedError, SourceError
+from pipeline.sources.wording import reason, shown
+
+BATCH_BYTES = 8 << 20
+_BUFFER_BYTES = 1 << 20
+_CELL_BYTES = 4
+UNREADABLE = (pa.ArrowException, OSError, UnicodeDecodeError, MemoryError)
+
+Stat = tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class InputFile:
+    """One Parquet file as it was when the source was made: rows `first` to `stop` of all."""
+
+    path: Path
+    first: int
+    stop: int
+    stat: Stat
+    schema: pa.Schema
+
+    def check(self) -> None:
+        """Raise InputChangedError if the file is no longer the one that was opened."""
+        try:
+            now = stat_tuple(self.path)
+        except OSError:
+            raise InputChangedError(f"{shown(self.path)}: the file vanished during the run; put it back and run again") from None
+        if now != self.stat:
+            raise InputChangedError(f"{shown(self.path)}: the file changed during the run; put the old one back and run again")
+
+
+def stat_tuple(path: Path) -> Stat:
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns, found.st_ino
+
+
+def open_parquet(path: Path, **options: Any) -> pq.ParquetFile:
+    """Open a file for bounded reading. Page checksums are heeded where there are any; extension types stay plain."""
+    options |= {"page_checksum_verification": True, "arrow_extensions_enabled": False}
+    return pq.ParquetFile(path, pre_buffer=False, buffer_size=_BUFFER_BYTES, **options)
+
+
+def unreadable(path: Path, error: BaseException) -> SourceError:
+    return SourceError(f"{shown(path)}: cannot be read as Parquet: {reason(error)}")
+
+
+class Cursor:
+    """Reads some columns of several files as one sequence of rows. Going forward is cheap, going back starts a group over."""
+
+    def __init__(self, files: Sequence[InputFile], columns: Sequence[str], *, most_rows: int) -> None:
+        self._files = [each for each in files if each.stop > each.first]
+        self._starts = [each.first for each in self._files]
+        self._columns = list(columns)
+        self._most_rows = most_rows
+        self._at: _Opened | None = None
+        self._batches: Iterator[pa.RecordBatch] = iter(())
+        self._next = self._end = 0  # what `_batches` still gives: rows _next to _end
+        self._held: tuple[int, pa.RecordBatch] | None = None
+
+    def read(self, start: int, stop: int) -> Iterator[tuple[int, InputFile, pa.RecordBatch]]:
+        """Give rows start..stop-1 in pieces, each with its first row and its file.
+
+        Raises InputChangedError for a file that changed since the source was made, SourceError for what cannot be read.
+        """
+        while start < stop:
+            first, file, batch = self._holding(start)
+            piece = batch.slice(start - first, min(stop - first, batch.num_rows) - (start - first))
+            yield start, file, piece
+            start += piece.num_rows
+
+    def close(self) -> None:
+        self._held, self._batches, self._next, self._end = None, iter(()), 0, 0
+        if self._at is not None:
+            self._at.parquet.close()
+            self._at = None
+
+    def _holding(self, row: int) -> tuple[int, InputFile, pa.RecordBatch]:
+        """Give the batch that holds this row, read now unless it is the last one read."""
+        if self._held is None or not self._held[0] <= row < self._held[0] + self._held[1].num_rows:
+            self._held = None  # before the next is read: two batches need not fit
+            self._held = self._found(row)
+        assert self._at is not None
+        return self._held[0], self._at.file, self._held[1]
+
+    def _found(self, row: int) -> tuple[int, pa.RecordBatch]:
+        file = self._files[bisect_right(self._starts, row) - 1]
+        file.check()
+        try:
+            if not self._next <= row < self._end:
+                self._seek(file, row)
+            for batch in self._batches:
+                first, self._next = self._next, self._next + batch.num_rows
+                if row < self._next:
+                    return first, batch.select(self._columns)
+        except UNREADABLE as error:
+            self.close()
+            file.check()  # a file overwritten in place reads as a broken one
+            raise unreadable(file.path, error) from error
+        raise SourceError(
+            f"{shown(file.path)}: ends before row {row - file.first}, which its footer promises; the file is damaged"
+        )
+
+    def _seek(self, file: InputFile, row: int) -> None:
+        """Start reading at the row group that holds this row."""
+        if self._at is None or self._at.file is not file:
+            self.close()
+            self._at = _Opened(file, open_parquet(file.path), self._columns)
+        first, groups, rows, row_bytes = self._at.groups_at(row - file.first, self._most_rows)
+        size = max(1, min(self._most_rows, BATCH_BYTES // max(row_bytes, 1)))
+        self._batches = self._at.parquet.iter_batches(size, row_groups=groups, columns=self._columns, use_threads=False)
+        self._next, self._end = file.first + first, file.first + first + rows
+
+
+class _Opened:
+    """A file that is open, with the places of its row groups."""
+
+    def __init__(self, file: InputFile, parquet: pq.ParquetFile, columns: Sequence[str]) -> None:
+        self.file = file
+        self.parquet = parquet
+        self._columns = list(columns)
+        metadata = parquet.metadata
+        self._ends = list(accumulate(metadata.row_group(each).num_rows for each in range(metadata.num_row_groups)))
+        # Names of columns may hold dots, and then look like a path inside another; one leaf too many does no harm here.
+        self._leaves = [
+            place
+            for place in range(metadata.num_columns)
+            if any((parquet.schema.column(place).path + ".").startswith(name + ".") for name in columns)
+        ]
+
+    def groups_at(self, row: int, most_rows: int) -> tuple[int, list[int], int, int]:
+        """Give the row group that holds this row, its first row, its rows, and about how many bytes its widest rows take.
+
+        Small groups that follow come along, so that a file of many tiny ones is not opened for each.
+        """
+        group = bisect_right(self._ends, row)
+        first = self._ends[group - 1] if group else 0
+        stop, row_bytes = group + 1, self._row_bytes(group)
+        while stop < len(self._ends) and self._ends[stop] - first <= most_rows:
+            row_bytes = max(row_bytes, self._row_bytes(stop))
+            stop += 1
+        return first, list(range(group, stop)), self._ends[stop - 1] - first, row_bytes
+
+    def _row_bytes(self, group: int) -> int:
+        metadata = self.parquet.metadata.row_group(group)
+        rows = max(metadata.num_rows, 1)
+        total = 0
+        repeated = 0
+        for leaf in self._leaves:
+            chunk = metadata.column(leaf)
+            total += max(chunk.total_uncompressed_size, chunk.num_values * _CELL_BYTES)
+            if chunk.has_dictionary_page and chunk.physical_type.endswith("BYTE_ARRAY"):
+                repeated += chunk.total_uncompressed_size * -(-chunk.num_values // rows)
+        if repeated * self._batch_rows(total // rows) > 4 * BATCH_BYTES:
+            return total // rows + self._widest(group)
+        return total // rows
+
+    def _batch_rows(self, row_bytes: int) -> int:
+        return max(1, BATCH_BYTES // max(row_bytes, 1))
+
+    def _widest(self, group: int) -> int:
+        """Give the bytes a row takes if it holds the longest entry of each dictionary.
+
+        A dictionary stores a value once, and rows that repeat it next to nothing: a megabyte of file may hold gigabytes.
+        """
+        names = [self.parquet.schema.column(leaf).path for leaf in self._leaves]
+        metadata = self.parquet.metadata.row_group(group)
+        per_row = max(-(-metadata.column(leaf).num_values // max(metadata.num_rows, 1)) for leaf in self._leaves)
+        with open_parquet(self.file.path, read_dictionary=names) as file:
+            batch = next(file.iter_batches(1, row_groups=[group], columns=self._columns, use_threads=False))
+        return sum(_longest(each) for column in batch.columns for each in _dictionaries(column)) * per_row
+
+
+def _dictionaries(array: "pa.Array[Any]") -> "Iterator[pa.Array[Any]]":
+    match array:
+        case pa.DictionaryArray():
+            yield array.dictionary
+        case pa.StructArray():
+            for place in range(array.type.num_fields):
+                yield from _dictionaries(array.field(place))
+        case pa.MapArray():
+            yield from _dictionaries(array.keys)
+            yield from _dictionaries(array.items)
+        case pa.ListArray() | pa.LargeListArray() | pa.FixedSizeListArray():
+            yield from _dictionaries(array.values)
+
+
+def _longest(array: Any) -> int:
+    try:
+        return int(pc.max(pc.binary_length(array)).as_py() or 0)
+    except pa.ArrowException:
+        return 0  # numbers: no wider than any other

@@ -1,0 +1,83 @@
+"""Files on record against files found: which are new, which vanished, which only moved, and which changed.
+
+A file joins a job once. What was paid for under one name is not paid for again under another.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.sources.identity import FileIdentity, Proof
+
+
+@dataclass(frozen=True, slots=True)
+class KnownFile:
+    """A file that has joined the job. `path` is its key: where it lies from the job's anchor folder."""
+
+    id: int
+    path: str
+    rows: int
+    identity: FileIdentity
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """How known and found files relate. `new` is in the order found; `moved` pairs a known file with its new key.
+
+    A file in `changed` still has its key and no longer its content. What is in none of these is as it was.
+    """
+
+    new: tuple[tuple[str, Path], ...] = ()
+    vanished: tuple[KnownFile, ...] = ()
+    moved: tuple[tuple[KnownFile, str], ...] = ()
+    changed: tuple[KnownFile, ...] = ()
+
+
+def key_of(path: Path, anchor: Path) -> str:
+    """Give a file's key: its place relative to `anchor`, so that a project folder can be moved as a whole."""
+    return Path(os.path.relpath(path, anchor)).as_posix()
+
+
+def join(known: Sequence[KnownFile], found: Sequence[tuple[str, Path]]) -> Joined:
+    """Compare the files on record with those found now, as (key, path).
+
+    A known file that is not in its place is looked for among the files that are not accounted for: equal content, by
+    the rules of identity.py, is the same file. So a rotated log (a.csv -> a.1.csv, and a new a.csv) is one move and one
+    new file. Raises SourceError for a file that cannot be read.
+    """
+    proofs = {key: Proof(path) for key, path in found}
+    absent = [each for each in known if each.path not in proofs or not proofs[each.path].proves(each.identity)]
+    settled = {each.path for each in known} - {each.path for each in absent}
+    open_ = {key: proof for key, proof in proofs.items() if key not in settled}
+    moved = _moves(absent, open_)
+    lost = [each for each in absent if each.id not in {known.id for known, _ in moved}]
+    changed = [each for each in lost if each.path in open_]
+    taken = {each.path for each in changed}
+    return Joined(
+        new=tuple((key, path) for key, path in found if key in open_ and key not in taken),
+        vanished=tuple(each for each in lost if each.path not in taken),
+        moved=tuple(moved),
+        changed=tuple(changed),
+    )
+
+
+def _moves(absent: Sequence[KnownFile], open_: dict[str, Proof]) -> list[tuple[KnownFile, str]]:
+    """Find the known files under their new keys, and strike these from `open_`."""
+    by_size: dict[int, list[str]] = {}
+    for key, proof in open_.items():
+        by_size.setdefault(proof.now.size, []).append(key)
+    moves = []
+    for each in absent:
+        found = _match(each.identity, by_size.get(each.identity.size, ()), open_)
+        if found is not None:
+            moves.append((each, found))
+            del open_[found]
+    return moves
+
+
+def _match(old: FileIdentity, keys: Sequence[str], open_: Mapping[str, Proof]) -> str | None:
+    here = [key for key in keys if key in open_]
+    # By inode first: of several copies the renamed original is meant, and no byte needs to be read.
+    here.sort(key=lambda key: open_[key].now.inode != old.inode)
+    return next((key for key in here if open_[key].proves(old)), None)
