@@ -12,13 +12,14 @@ if TYPE_CHECKING:
     from pipeline.core.errors import RowcallError
     from pipeline.core.tally import Progress, Summary
     from pipeline.core.types import Outcome, Row
-    from pipeline.jobs import Job, run_job
+    from pipeline.jobs.job import Job
+    from pipeline.jobs.run import run_job
 
 __all__ = ["Job", "Outcome", "Progress", "RowcallError", "Row", "Summary", "__version__", "run_job"]
 
 _HOMES = {
-    "Job": "pipeline.jobs",
-    "run_job": "pipeline.jobs",
+    "Job": "pipeline.jobs.job",
+    "run_job": "pipeline.jobs.run",
     "Outcome": "pipeline.core.types",
     "Row": "pipeline.core.types",
     "Progress": "pipeline.core.tally",

@@ -12,6 +12,9 @@ from pipeline.core.tally import Progress, Tally
 from pipeline.core.types import Fault, FaultKind, Message, Outcome, Part, Prompt, Reply, Request, Response, Row, Usage
 from pipeline.engine.run import Clock
 
+# No test plays a longer run than this.
+MOST_SECONDS = 2 * 86_400.0
+
 
 class JumpingSelector(selectors.DefaultSelector):
     """Never waits: the wait it was asked for is added to `elapsed`, in seconds, instead."""
@@ -24,6 +27,8 @@ class JumpingSelector(selectors.DefaultSelector):
             if timeout is None:
                 raise RuntimeError("every task waits and no timer is set: a deadlock")
             self.elapsed += max(timeout, 0.0)
+            if self.elapsed > MOST_SECONDS:
+                raise RuntimeError("only timers fire, for days: a livelock")
         return ready
 
 

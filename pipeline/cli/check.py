@@ -7,8 +7,8 @@ import click
 
 from pipeline.cli.options import config_of, job_options, volume_options
 from pipeline.core.redact import harmless
-from pipeline.jobs import Job
 from pipeline.jobs.check import Preview, check_job
+from pipeline.jobs.job import Job
 from pipeline.observe.wording import count, short
 
 _MOST_BAD_SHOWN = 5

@@ -3,17 +3,15 @@
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
 from pipeline.cli.options import config_of, job_options, volume_options
 from pipeline.core.errors import ConfigError
-from pipeline.jobs import Job, run_job
-from pipeline.jobs.text import dumps
-from pipeline.jobs.wiring import deadline_of
-from pipeline.observe.progress import Mode, choose
-from pipeline.observe.wording import summary_lines
+from pipeline.jobs.deadline import deadline_of
+from pipeline.jobs.job import Job
+from pipeline.jobs.place import refuse_if_running
 
 
 @click.command("run")
@@ -42,7 +40,7 @@ def command(
     retry_failed: str | None,
     fresh: bool,
     keep_done: bool,
-    progress: Mode,
+    progress: Literal["auto", "bar", "log", "none"],
     deadline: str | None,
     as_json: bool,
     verbose: int,
@@ -71,6 +69,13 @@ def command(
         keep_done=keep_done,
         deadline=deadline_of(deadline, now=time.time()) if deadline else None,
     )
+    refuse_if_running(job.config)
+    # Here and not above: the second of two runs, as cron makes them, has its answer before this much is imported.
+    from pipeline.jobs.run import run_job
+    from pipeline.jobs.text import dumps
+    from pipeline.observe.progress import choose
+    from pipeline.observe.wording import summary_lines
+
     summary = run_job(job, choose(progress, quiet=quiet))
     if as_json:
         click.echo(dumps(summary.to_json()))

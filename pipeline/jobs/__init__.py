@@ -3,10 +3,7 @@
 job      what to do                 run      the run from lock to published output
 inputs   files -> numbered rows     wiring   config -> endpoint, prompts, engine settings
 check    what would be sent         look     status and export, while nothing runs or beside a run
-signals  Ctrl-C and its kin
+place    where a job lies, who runs it   deadline, text, signals   small things of their own
+
+Nothing is imported here: what a verb does not need, it should not wait for.
 """
-
-from pipeline.jobs.job import Job
-from pipeline.jobs.run import run_job
-
-__all__ = ["Job", "run_job"]

@@ -16,8 +16,9 @@ from pipeline.core.redact import HIDDEN
 from pipeline.core.types import Prompt, Reply, Request, Usage
 from pipeline.jobs import inputs
 from pipeline.jobs.job import Job
+from pipeline.jobs.place import layout_of
 from pipeline.jobs.run import kept_schema
-from pipeline.jobs.wiring import Endpoint, build_endpoint, build_renderer, layout_of
+from pipeline.jobs.wiring import Endpoint, build_endpoint, build_renderer
 from pipeline.sources import head
 
 ROWS = 100

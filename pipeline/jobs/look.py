@@ -16,7 +16,7 @@ from pipeline.config import load_config
 from pipeline.core.errors import BusyError, ConfigError, DamagedError, MismatchError
 from pipeline.core.tally import Summary, Traffic, summarize
 from pipeline.jobs import inputs
-from pipeline.jobs.wiring import layout_of
+from pipeline.jobs.place import layout_of
 from pipeline.sources.parquet import schema_of
 
 

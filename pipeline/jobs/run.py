@@ -30,7 +30,8 @@ from pipeline.engine.run import Result, Run, Threads, Work
 from pipeline.engine.stop import Stop
 from pipeline.jobs import inputs, signals
 from pipeline.jobs.job import Job
-from pipeline.jobs.wiring import Endpoint, build_endpoint, build_renderer, engine_settings, layout_of
+from pipeline.jobs.place import layout_of
+from pipeline.jobs.wiring import Endpoint, build_endpoint, build_renderer, engine_settings
 from pipeline.prompts import Renderer
 from pipeline.sources.parquet import schema_of
 from pipeline.version import __version__

@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.core.types import RESULT_COLUMNS
-from pipeline.jobs import Job, run_job
+from pipeline.jobs.job import Job
+from pipeline.jobs.run import run_job
 from tests.whole.harness import digest_of, mistakes_in, picture
 
 pytestmark = pytest.mark.network
