@@ -1,6 +1,7 @@
 """One run of a job, from the lock to the published output. Wiring: what is decided here is only the order."""
 
 import asyncio
+import os
 import socket
 import threading
 import time
@@ -30,6 +31,7 @@ from pipeline.engine.run import Result, Run, Threads, Work
 from pipeline.engine.stop import Stop
 from pipeline.jobs import inputs, signals
 from pipeline.jobs.job import Job
+from pipeline.jobs.machine import make_room_for, tell_of_proxies
 from pipeline.jobs.place import layout_of
 from pipeline.jobs.wiring import Endpoint, build_endpoint, build_renderer, engine_settings
 from pipeline.prompts import Renderer
@@ -84,6 +86,7 @@ class _Execution:
         _check_kinds(job.retry_failed)
         # A wrong key or address is found before a folder is made.
         endpoint = build_endpoint(config, warn=self._observer.notice)
+        make_room_for(config.limits.concurrency, embedded=config.endpoint.provider == "simulated")
         found = inputs.find_files(config)
         if not found and not self._layout.has_record:
             raise SourceError(f"input.path: {', '.join(config.input.path)} matches no file")
@@ -202,6 +205,8 @@ class _Execution:
             concurrency=config.limits.concurrency,
             note={"version": __version__, "limit": self._job.limit, "keep_done": self._job.keep_done},
         )
+        if todo.parts and config.endpoint.provider != "simulated":
+            tell_of_proxies(config.endpoint.proxy, os.environ, self._observer.notice)
         result: Result | None = None
         progress = ProgressFile(self._layout, record, self._job.limit, Pricing(**config.pricing.model_dump()).known)
         try:

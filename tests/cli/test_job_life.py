@@ -354,3 +354,13 @@ def test_a_job_can_be_made_without_a_file(tmp_path, simulator, monkeypatch):
 def test_retry_failed_may_stand_before_the_config(rowcall, tmp_path, job):
     rows(tmp_path, "in/a.csv", range(3))
     assert rowcall("run", "--retry-failed", job, "-q").code == 0
+
+
+@pytest.mark.parametrize("config", sorted((Path(__file__).parents[2] / "configs").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_config_that_is_shipped_passes_check(rowcall, config, monkeypatch):
+    for name in ("SEGMIND_API_KEY", "OPENAI_API_KEY"):
+        monkeypatch.setenv(name, "sk-canary-4711-abcdefgh")
+    ended = rowcall("check", config)
+    assert ended.code == 0, ended.err
+    assert "the first request" in ended.out
+    assert "canary" not in ended.out

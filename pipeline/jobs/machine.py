@@ -1,0 +1,34 @@
+"""What this machine and its environment allow or surprise a run with, seen to before anything is sent."""
+
+import resource
+from collections.abc import Callable, Mapping
+
+from pipeline.core.errors import ConfigError
+
+# Files and sockets a run has open besides its requests: journal, parts, input, streams, the simulator's own.
+OTHER_DESCRIPTORS = 64
+_PROXIES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
+
+
+def make_room_for(concurrency: int, *, embedded: bool = False) -> None:
+    """Raise this process's limit of open files as far as the run needs, cron's 1,024 often being too few.
+
+    Raises ConfigError that names the most the machine allows. `embedded`: the server's side of each connection is here, too.
+    """
+    needed = concurrency * (2 if embedded else 1) + OTHER_DESCRIPTORS
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        raise ConfigError(
+            f"limits.concurrency: found {concurrency}, but this process may open {hard} files at most (ulimit -Hn);"
+            f" allowed: {max(1, (hard - OTHER_DESCRIPTORS) // (2 if embedded else 1))}"
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+
+
+def tell_of_proxies(proxy: str | None, environment: Mapping[str, str], notice: Callable[[str], None]) -> None:
+    """Say once that a proxy in the environment is not used: requests carry a key, so their way is the config's to say."""
+    found = next((name for name in _PROXIES if environment.get(name)), None)
+    if found is not None and proxy is None:
+        notice(f"{found} is set and not used; requests go straight to the endpoint (endpoint.proxy would change that)")
