@@ -15,9 +15,9 @@ from pipeline.core.pricing import Pricing
 from pipeline.core.redact import HIDDEN
 from pipeline.core.types import Prompt, Reply, Request, Usage
 from pipeline.jobs import inputs
+from pipeline.jobs.columns import kept_schema
 from pipeline.jobs.job import Job
 from pipeline.jobs.place import layout_of
-from pipeline.jobs.run import kept_schema
 from pipeline.jobs.wiring import Endpoint, build_endpoint, build_renderer
 from pipeline.sources import head
 

@@ -1,54 +1,42 @@
 """One run of a job, from the lock to the published output. Wiring: what is decided here is only the order."""
 
-import asyncio
 import os
-import socket
-import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
 
 from pipeline.checkpoint import progress_file
 from pipeline.checkpoint.entries import StoredJob
-from pipeline.checkpoint.layout import Layout, make_folder, preflight
+from pipeline.checkpoint.layout import make_folder, preflight
 from pipeline.checkpoint.lock import hold
 from pipeline.checkpoint.publish import publish, set_aside, verify_output
 from pipeline.checkpoint.record import Record, open_record
-from pipeline.config import Config
 from pipeline.config.facts import redacted
 from pipeline.core.errors import ConfigError, MismatchError, RowcallError, SourceError, StoppedError
 from pipeline.core.interfaces import Observer
 from pipeline.core.keys import changes, digest
 from pipeline.core.parts import plan
 from pipeline.core.pricing import Pricing
-from pipeline.core.tally import Progress, Summary, Traffic, summarize
-from pipeline.core.types import ERROR_KINDS, Part
-from pipeline.engine.run import Result, Run, Threads, Work
-from pipeline.engine.stop import Stop
+from pipeline.core.tally import Summary, Traffic, summarize
+from pipeline.core.types import ERROR_KINDS
+from pipeline.engine.run import Result
 from pipeline.jobs import inputs, signals
+from pipeline.jobs.columns import kept_schema
+from pipeline.jobs.engine import Engine, Todo
 from pipeline.jobs.job import Job
 from pipeline.jobs.machine import make_room_for, tell_of_proxies
 from pipeline.jobs.place import layout_of
-from pipeline.jobs.wiring import Endpoint, build_endpoint, build_renderer, engine_settings
+from pipeline.jobs.watch import ProgressFile, Unwatched
+from pipeline.jobs.wiring import Endpoint, build_endpoint, build_renderer
 from pipeline.prompts import Renderer
 from pipeline.sources.parquet import schema_of
 from pipeline.version import __version__
 
 RETRY_KINDS = (*ERROR_KINDS, "length", "empty")
-
-
-class Unwatched:
-    """The observer of a run that nobody watches."""
-
-    def progress(self, now: Progress) -> None:
-        """Show nothing."""
-
-    def notice(self, text: str) -> None:
-        """Say nothing."""
 
 
 def run_job(job: Job, observer: Observer | None = None) -> Summary:
@@ -60,16 +48,6 @@ def run_job(job: Job, observer: Observer | None = None) -> Summary:
     """
     with signals.heeded() as interrupts:
         return _Execution(job, observer or Unwatched(), interrupts).run()
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """What this run is to do. `limit` None: the whole job; `idle`: nothing is to be sent or published."""
-
-    parts: Sequence[Part]
-    rows: int
-    again: int
-    idle: bool
 
 
 class _Execution:
@@ -174,7 +152,7 @@ class _Execution:
         if record.job is None or record.job.to_bytes() != job.to_bytes():
             record.store_job(job)
 
-    def _plan(self, record: Record, files: Sequence[inputs.JoinedFile]) -> _Plan:
+    def _plan(self, record: Record, files: Sequence[inputs.JoinedFile]) -> Todo:
         total = files[-1].stop if files else 0
         limit = self._job.limit
         scope = total if limit is None else min(limit, total)
@@ -184,11 +162,11 @@ class _Execution:
             self._observer.notice(
                 f"--limit {limit} is less than the {record.planned} rows that earlier runs took up: nothing is sent or published"
             )
-            return _Plan([], record.planned, again, idle=True)
+            return Todo([], record.planned, again, idle=True)
         parts = [each.part for each in states if not each.sealed]
         parts += plan(record.planned, scope, self._config.checkpoint.part_rows, next_id=len(states))
         published = record.published_rows == scope and all(each.published for each in states)
-        return _Plan(parts, scope, again, idle=not parts and published)
+        return Todo(parts, scope, again, idle=not parts and published)
 
     def _send(
         self,
@@ -197,7 +175,7 @@ class _Execution:
         renderer: Renderer,
         source: inputs.JoinedSource,
         files: Sequence[inputs.JoinedFile],
-        todo: _Plan,
+        todo: Todo,
     ) -> Summary:
         config = self._config
         started = record.start_run(
@@ -211,7 +189,7 @@ class _Execution:
         progress = ProgressFile(self._layout, record, self._job.limit, Pricing(**config.pricing.model_dump()).known)
         try:
             if todo.parts:
-                engine = _Engine(self._job, endpoint, renderer, source, record, files, progress, self._observer, self._interrupts)
+                engine = Engine(self._job, endpoint, renderer, source, record, files, progress, self._observer, self._interrupts)
                 result = engine.run(todo)
             traffic = result.traffic if result else Traffic()
             traffic.ambiguous += min(started.in_flight_of_dead, todo.rows)
@@ -247,7 +225,7 @@ class _Execution:
             },
         )
 
-    def _finish(self, record: Record, result: Result | None, todo: _Plan, traffic: Traffic, seconds: float) -> Summary:
+    def _finish(self, record: Record, result: Result | None, todo: Todo, traffic: Traffic, seconds: float) -> Summary:
         tally = record.tally()
         summary = summarize(
             tally,
@@ -267,11 +245,17 @@ class _Execution:
         return summary
 
 
-def _nothing_sent(result: Result | None, record: Record, todo: _Plan) -> Result:
+def _nothing_sent(result: Result | None, record: Record, todo: Todo) -> Result:
     if result is not None:
         return result
     tally = record.tally()
     return Result(tally, Traffic(), tally.done - todo.again, 0.0, None, 0)
+
+
+def _check_kinds(kinds: Sequence[str] | None) -> None:
+    for kind in kinds or ():
+        if kind not in RETRY_KINDS:
+            raise ConfigError(f"--retry-failed={kind}: no such kind; allowed: {', '.join(RETRY_KINDS)}")
 
 
 class _NoRows(Renderer):
@@ -280,206 +264,3 @@ class _NoRows(Renderer):
     def __init__(self) -> None:
         self.columns = ()
         self.blocking = False
-
-
-class ProgressFile:
-    """An observer that keeps progress.json up to date, for `status` and for other hosts."""
-
-    def __init__(self, layout: Layout, record: Record, limit: int | None, priced: bool) -> None:
-        self._layout = layout
-        self._record = record
-        self._limit = limit
-        self._priced = priced
-
-    def progress(self, now: Progress) -> None:
-        summary = summarize(
-            now.tally,
-            now.traffic,
-            rows=now.rows,
-            resumed=now.resumed,
-            seconds=now.seconds,
-            priced=self._priced,
-            limit=self._limit,
-            stopped=now.stopping,
-        )
-        live: dict[str, object] = {
-            **{"in_flight": now.in_flight, "waiting": now.waiting, "per_minute": now.per_minute, "eta_s": now.eta_s},
-            **{"held_until": now.held_until, "held_by": now.held_by, "rate": now.rows_per_second},
-        }
-        self._write(summary, live)
-
-    def notice(self, text: str) -> None:
-        """Say nothing."""
-
-    def end(self, summary: Summary) -> None:
-        """Note that the run is over."""
-        self._write(summary, {})
-
-    def _write(self, summary: Summary, live: dict[str, object]) -> None:
-        content = {**summary.to_json(), "live": live, "written": time.time(), **self._record.mark()}
-        try:
-            progress_file.write(self._layout, content)
-        except OSError:
-            # The journal decides whether the disk is fit to go on; this file only speaks of it.
-            return
-
-
-class _Both:
-    """Tells the user's observer and the progress file."""
-
-    def __init__(self, *observers: Observer) -> None:
-        self._observers = observers
-
-    def progress(self, now: Progress) -> None:
-        for each in self._observers:
-            each.progress(now)
-
-    def notice(self, text: str) -> None:
-        for each in self._observers:
-            each.notice(text)
-
-
-@dataclass(frozen=True, slots=True)
-class _Engine:
-    """The asynchronous part of a run."""
-
-    job: Job
-    endpoint: Endpoint
-    renderer: Renderer
-    source: inputs.JoinedSource
-    record: Record
-    files: Sequence[inputs.JoinedFile]
-    progress: ProgressFile
-    observer: Observer
-    interrupts: signals.Interrupts
-
-    def run(self, todo: _Plan) -> Result:
-        with ExitStack() as stack:
-            endpoint = self.endpoint
-            if self.job.config.endpoint.provider == "simulated":
-                endpoint = self._simulated(stack)
-            fingerprints = inputs.Fingerprints(self.record, self.files)
-            hashing = threading.Thread(target=fingerprints.work, name="rowcall-sha256", daemon=True)
-            hashing.start()
-            stack.callback(hashing.join)
-            stack.callback(fingerprints.stop)
-            return _in_a_loop(lambda: self._main(endpoint, todo))
-
-    def _simulated(self, stack: ExitStack) -> Endpoint:
-        from pipeline.simulate import SimulatorSettings, serve
-
-        simulator = stack.enter_context(serve(SimulatorSettings()))
-        self.observer.notice(f"no model is asked: a simulated endpoint listens on {simulator.base_url}")
-        return build_endpoint(self.job.config, warn=self.observer.notice, base_url=simulator.base_url)
-
-    async def _main(self, endpoint: Endpoint, todo: _Plan) -> Result:
-        # Here and not above: an HTTP client takes a tenth of a second to import, and most of the time there is nothing to send.
-        from pipeline.engine.transport import HttpTransport
-
-        loop = asyncio.get_running_loop()
-        stop = Stop()
-        if todo.again == 0 and self.record.committed == 0:
-            await _check_host(endpoint)
-
-        def ask(name: str) -> None:
-            loop.call_soon_threadsafe(stop.request, f"interrupted by {name}", 3)
-
-        self.interrupts.ask = ask
-        threads = Threads.start(render=self.renderer.blocking)
-        try:
-            async with HttpTransport(endpoint.transport, scrub=endpoint.redactor.scrub) as transport:
-                run = Run(
-                    Work(todo.parts, todo.rows, self.record.tally(), todo.again),
-                    engine_settings(self.job.config, deadline=self.job.deadline),
-                    source=self.source,
-                    journal=self.record,
-                    render=inputs.heed_gone(self.renderer),
-                    provider=endpoint.provider,
-                    transport=transport,
-                    observer=_Both(self.progress, self.observer),
-                    stop=stop,
-                    threads=threads,
-                )
-                return await run.go()
-        except* RowcallError as errors:
-            raise _first(errors) from None
-        finally:
-            self.interrupts.ask = None
-            threads.close()
-
-
-def _first(errors: BaseExceptionGroup[Any]) -> BaseException:
-    error: BaseException = errors
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
-
-
-async def _check_host(endpoint: Endpoint) -> None:
-    """Find a mistyped host before the first row is sent. A name server that is away is the run's to wait for."""
-    from yarl import URL
-
-    if endpoint.transport.proxy is not None:
-        return
-    url = URL(endpoint.provider.url)
-    try:
-        await asyncio.get_running_loop().getaddrinfo(url.host or "", url.port)
-    except socket.gaierror as error:
-        if error.errno in (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)):
-            raise ConfigError(f"endpoint: the host {url.host} does not exist; see base_url or url") from None
-    except (OSError, UnicodeError, ValueError):
-        return
-
-
-def _in_a_loop(main: Callable[[], Any]) -> Result:
-    """Run a coroutine function to its end, also where a loop runs already, as in a notebook."""
-
-    import uvloop
-
-    def go() -> Result:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            result: Result = runner.run(main())
-            return result
-
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return go()
-    done: list[Result | BaseException] = []
-
-    def in_thread() -> None:
-        try:
-            done.append(go())
-        except BaseException as error:
-            done.append(error)
-
-    thread = threading.Thread(target=in_thread, name="rowcall-run")
-    thread.start()
-    thread.join()
-    if isinstance(done[0], BaseException):
-        raise done[0]
-    return done[0]
-
-
-def kept_schema(config: Config, schema: pa.Schema) -> pa.Schema:
-    """Give the input columns that the output keeps: the named ones, or all but image bytes."""
-    if config.output.columns is not None:
-        for name in config.output.columns:
-            if name not in schema.names:
-                raise ConfigError(f"output.columns: the input has no column {name} (columns: {', '.join(schema.names[:20])})")
-        return pa.schema([schema.field(name) for name in config.output.columns])
-    return pa.schema([each for each in schema if not (each.name in config.prompt.images and _holds_bytes(each.type))])
-
-
-def _holds_bytes(type_: pa.DataType) -> bool:
-    if pa.types.is_binary(type_) or pa.types.is_large_binary(type_) or pa.types.is_fixed_size_binary(type_):
-        return True
-    if pa.types.is_binary_view(type_):
-        return True
-    return any(_holds_bytes(type_.field(number).type) for number in range(type_.num_fields))
-
-
-def _check_kinds(kinds: Sequence[str] | None) -> None:
-    for kind in kinds or ():
-        if kind not in RETRY_KINDS:
-            raise ConfigError(f"--retry-failed={kind}: no such kind; allowed: {', '.join(RETRY_KINDS)}")

@@ -1,0 +1,153 @@
+"""The asynchronous part of a run: the event loop, and everything wired up that lives in it."""
+
+import asyncio
+import socket
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.checkpoint.record import Record
+from pipeline.core.errors import ConfigError, RowcallError
+from pipeline.core.interfaces import Observer
+from pipeline.core.types import Part
+from pipeline.engine.run import Result, Run, Threads, Work
+from pipeline.engine.stop import Stop
+from pipeline.jobs import inputs, signals
+from pipeline.jobs.job import Job
+from pipeline.jobs.watch import Both, ProgressFile
+from pipeline.jobs.wiring import Endpoint, build_endpoint, engine_settings
+from pipeline.prompts import Renderer
+
+
+@dataclass(frozen=True, slots=True)
+class Todo:
+    """What this run is to do. `limit` None: the whole job; `idle`: nothing is to be sent or published."""
+
+    parts: Sequence[Part]
+    rows: int
+    again: int
+    idle: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """The asynchronous part of a run."""
+
+    job: Job
+    endpoint: Endpoint
+    renderer: Renderer
+    source: inputs.JoinedSource
+    record: Record
+    files: Sequence[inputs.JoinedFile]
+    progress: ProgressFile
+    observer: Observer
+    interrupts: signals.Interrupts
+
+    def run(self, todo: Todo) -> Result:
+        with ExitStack() as stack:
+            endpoint = self.endpoint
+            if self.job.config.endpoint.provider == "simulated":
+                endpoint = self._simulated(stack)
+            fingerprints = inputs.Fingerprints(self.record, self.files)
+            hashing = threading.Thread(target=fingerprints.work, name="rowcall-sha256", daemon=True)
+            hashing.start()
+            stack.callback(hashing.join)
+            stack.callback(fingerprints.stop)
+            return _in_a_loop(lambda: self._main(endpoint, todo))
+
+    def _simulated(self, stack: ExitStack) -> Endpoint:
+        from pipeline.simulate import SimulatorSettings, serve
+
+        simulator = stack.enter_context(serve(SimulatorSettings()))
+        self.observer.notice(f"no model is asked: a simulated endpoint listens on {simulator.base_url}")
+        return build_endpoint(self.job.config, warn=self.observer.notice, base_url=simulator.base_url)
+
+    async def _main(self, endpoint: Endpoint, todo: Todo) -> Result:
+        # Here and not above: an HTTP client takes a tenth of a second to import, and most of the time there is nothing to send.
+        from pipeline.engine.transport import HttpTransport
+
+        loop = asyncio.get_running_loop()
+        stop = Stop()
+        if todo.again == 0 and self.record.committed == 0:
+            await _check_host(endpoint)
+
+        def ask(name: str) -> None:
+            loop.call_soon_threadsafe(stop.request, f"interrupted by {name}", 3)
+
+        self.interrupts.ask = ask
+        threads = Threads.start(render=self.renderer.blocking)
+        try:
+            async with HttpTransport(endpoint.transport, scrub=endpoint.redactor.scrub) as transport:
+                run = Run(
+                    Work(todo.parts, todo.rows, self.record.tally(), todo.again),
+                    engine_settings(self.job.config, deadline=self.job.deadline),
+                    source=self.source,
+                    journal=self.record,
+                    render=inputs.heed_gone(self.renderer),
+                    provider=endpoint.provider,
+                    transport=transport,
+                    observer=Both(self.progress, self.observer),
+                    stop=stop,
+                    threads=threads,
+                )
+                return await run.go()
+        except* RowcallError as errors:
+            raise _first(errors) from None
+        finally:
+            self.interrupts.ask = None
+            threads.close()
+
+
+def _first(errors: BaseExceptionGroup[Any]) -> BaseException:
+    error: BaseException = errors
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+async def _check_host(endpoint: Endpoint) -> None:
+    """Find a mistyped host before the first row is sent. A name server that is away is the run's to wait for."""
+    from yarl import URL
+
+    if endpoint.transport.proxy is not None:
+        return
+    url = URL(endpoint.provider.url)
+    try:
+        await asyncio.get_running_loop().getaddrinfo(url.host or "", url.port)
+    except socket.gaierror as error:
+        if error.errno in (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)):
+            raise ConfigError(f"endpoint: the host {url.host} does not exist; see base_url or url") from None
+    except (OSError, UnicodeError, ValueError):
+        return
+
+
+def _in_a_loop(main: Callable[[], Any]) -> Result:
+    """Run a coroutine function to its end, also where a loop runs already, as in a notebook."""
+
+    import uvloop
+
+    def go() -> Result:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            result: Result = runner.run(main())
+            return result
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return go()
+    done: list[Result | BaseException] = []
+
+    def in_thread() -> None:
+        try:
+            done.append(go())
+        except BaseException as error:
+            done.append(error)
+
+    thread = threading.Thread(target=in_thread, name="rowcall-run")
+    thread.start()
+    thread.join()
+    if isinstance(done[0], BaseException):
+        raise done[0]
+    return done[0]

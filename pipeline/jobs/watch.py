@@ -1,0 +1,76 @@
+"""Observers: one that is silent, one that keeps progress.json, and one that is both of two."""
+
+import time
+
+from pipeline.checkpoint import progress_file
+from pipeline.checkpoint.layout import Layout
+from pipeline.checkpoint.record import Record
+from pipeline.core.interfaces import Observer
+from pipeline.core.tally import Progress, Summary, summarize
+
+
+class Unwatched:
+    """The observer of a run that nobody watches."""
+
+    def progress(self, now: Progress) -> None:
+        """Show nothing."""
+
+    def notice(self, text: str) -> None:
+        """Say nothing."""
+
+
+class ProgressFile:
+    """An observer that keeps progress.json up to date, for `status` and for other hosts."""
+
+    def __init__(self, layout: Layout, record: Record, limit: int | None, priced: bool) -> None:
+        self._layout = layout
+        self._record = record
+        self._limit = limit
+        self._priced = priced
+
+    def progress(self, now: Progress) -> None:
+        summary = summarize(
+            now.tally,
+            now.traffic,
+            rows=now.rows,
+            resumed=now.resumed,
+            seconds=now.seconds,
+            priced=self._priced,
+            limit=self._limit,
+            stopped=now.stopping,
+        )
+        live: dict[str, object] = {
+            **{"in_flight": now.in_flight, "waiting": now.waiting, "per_minute": now.per_minute, "eta_s": now.eta_s},
+            **{"held_until": now.held_until, "held_by": now.held_by, "rate": now.rows_per_second},
+        }
+        self._write(summary, live)
+
+    def notice(self, text: str) -> None:
+        """Say nothing."""
+
+    def end(self, summary: Summary) -> None:
+        """Note that the run is over."""
+        self._write(summary, {})
+
+    def _write(self, summary: Summary, live: dict[str, object]) -> None:
+        content = {**summary.to_json(), "live": live, "written": time.time(), **self._record.mark()}
+        try:
+            progress_file.write(self._layout, content)
+        except OSError:
+            # The journal decides whether the disk is fit to go on; this file only speaks of it.
+            return
+
+
+class Both:
+    """Tells the user's observer and the progress file."""
+
+    def __init__(self, *observers: Observer) -> None:
+        self._observers = observers
+
+    def progress(self, now: Progress) -> None:
+        for each in self._observers:
+            each.progress(now)
+
+    def notice(self, text: str) -> None:
+        for each in self._observers:
+            each.notice(text)
