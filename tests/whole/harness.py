@@ -42,6 +42,11 @@ def digest_of(row: int) -> str:
 # -- processes
 
 
+def _heed_hangups() -> None:
+    """Undo what nohup, or a CI without a terminal, hands down: rowcall leaves an ignored SIGHUP ignored."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 @dataclass
 class Ended:
     """A command that ended. `peak` is its largest resident size in bytes, 0 where it was not measured."""
@@ -150,6 +155,7 @@ class Bench:
                 stderr=to_err,
                 cwd=self.root,
                 env={**environment, KEY_VARIABLE: key, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+                preexec_fn=_heed_hangups,
             )
         running = Running(process, out, err)
         self._started.append(running)
