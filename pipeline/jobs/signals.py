@@ -2,10 +2,9 @@
 
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 from pipeline.core.errors import StoppedError
@@ -29,12 +28,18 @@ class Interrupts:
         name = signal.Signals(number).name
         if self.count > 1:
             # Nothing is lost: what was recorded is on disk, and what is in flight cannot be called back.
-            sys.stderr.write("rowcall: stopped at once; the same command goes on where this one left off\n")
-            sys.stderr.flush()
+            _say_at_once("rowcall: stopped at once; the same command goes on where this one left off\n")
             os._exit(EXIT_AT_ONCE)
         if self.ask is None:
             raise StoppedError(f"interrupted by {name}; the same command goes on")
         self.ask(name)
+
+
+def _say_at_once(text: str) -> None:
+    """Write to stderr past Python's buffer: the signal may have come while that was being written to."""
+    with suppress(OSError):
+        after_the_bar = "\n" if os.isatty(2) else ""
+        os.write(2, (after_the_bar + text).encode())
 
 
 @contextmanager
