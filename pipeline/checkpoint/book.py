@@ -99,6 +99,18 @@ class Book:
             self.step("seal: in the transaction")
         self._take([entry], redone=dropped)
 
+    def clear(self) -> None:
+        """Forget the job, its input files and its parts; only where no outcome was ever recorded and nothing published."""
+        if self.committed or self.outputs:
+            raise ValueError("rows are on record")
+        with self.journal.transaction() as db:
+            db.execute("DELETE FROM files")
+            db.execute("DELETE FROM parts")
+            db.execute("DELETE FROM meta WHERE id = ?", (_JOB,))
+        with self._memory:
+            self._parts, self._starts = [], []
+        self.job = None
+
     # Outcomes
 
     def record(self, outcomes: Sequence[Outcome]) -> Tally | None:

@@ -203,6 +203,15 @@ class Record:
         """What the job is, None until store_job()."""
         return self.book.job
 
+    def clear_if_blank(self) -> None:
+        """Forget job, input files and parts if no row was ever recorded: what a first try planned binds nobody."""
+        if self.book.committed or self.book.outputs or not (self.book.job or self.book.parts or self.book.files()):
+            return
+        aside = [each.kept for each in self.book.parts]
+        self.book.clear()
+        for each in aside:
+            kept.remove(self.layout, each)
+
     def store_job(self, job: StoredJob) -> None:
         """Store what the job is. With rows on record only fingerprint and config may differ from before (--keep-done).
 

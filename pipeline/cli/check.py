@@ -28,7 +28,8 @@ def command(config: Path | None, sets: tuple[str, ...], limit: int | None, verbo
 def _lines(it: Preview) -> list[str]:
     lines = [f"note: {each}" for each in it.notices]
     whole = "" if it.rows_complete else " at least; the text files were not read to their end"
-    lines.append(f"input: {count(it.rows)} rows in {count(it.files)} files{whole}")
+    files = "1 file" if it.files == 1 else f"{count(it.files)} files"
+    lines.append(f"input: {count(it.rows)} rows in {files}{whole}")
     if it.held_by:
         lines.append(f"running: {it.held_by}")
     if it.done is not None:

@@ -142,7 +142,7 @@ def _on_record(job: Job, endpoint: Endpoint) -> tuple[int | None, int | None, li
         if isinstance(ok, int) and isinstance(failed, int):
             return ok + failed, failed, [], str(error)
         return None, None, [], str(error)
-    changed = changes(stored.fingerprint, endpoint.facts) if stored is not None else []
+    changed = changes(stored.fingerprint, endpoint.facts) if stored is not None and tally.done else []
     return tally.done, tally.failed, [endpoint.redactor.text(str(each)) for each in changed], None
 
 

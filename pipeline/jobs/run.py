@@ -91,6 +91,8 @@ class _Execution:
 
     def _with_record(self, record: Record, endpoint: Endpoint, found: Sequence[Any]) -> Summary:
         verify_output(record)
+        # Somebody who mends the config or the input after a first try that came to nothing is not asked about it.
+        record.clear_if_blank()
         self._check_same(record, endpoint)
         if self._job.retry_failed is not None:
             # Before the files are joined: rows to be asked again need their input once more.

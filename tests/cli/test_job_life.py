@@ -136,6 +136,21 @@ def test_another_prompt_is_another_job_and_says_so(rowcall, tmp_path, job, simul
     assert simulator.stats()["requests"] == 10
 
 
+def test_after_a_first_try_that_recorded_nothing_config_and_input_may_be_mended_freely(rowcall, tmp_path, job, simulator):
+    path = rows(tmp_path, "in/a.csv", range(10))
+    nowhere = ["--set", "endpoint.base_url=http://127.0.0.1:9/other", "--set", "output.prefix=x_", "-p", "Shout: {{ text }}"]
+    tried = rowcall("run", job, "-q", *nowhere)
+    assert tried.code in (2, 3)
+    assert (tmp_path / "out.parquet.rowcall").exists()
+    path.write_text("id;text\n0;digest:00000000 What is 0 + 1?\n")
+    assert "Shout" not in rowcall("check", job, "--set", "input.csv.delimiter=;").out
+    mended = rowcall("run", job, "-q", "--set", "input.csv.delimiter=;")
+    assert mended.code == 0, mended.err
+    assert ids(tmp_path / "out.parquet") == ["0"]
+    assert simulator.stats()["requests"] == 1
+    assert rowcall("status", job, "--verify").code == 0
+
+
 def test_keep_done_asks_only_the_rest_under_the_new_config(rowcall, tmp_path, job, simulator):
     rows(tmp_path, "in/a.csv", range(20))
     assert rowcall("run", job, "-q", "-n", 10).code == 0
