@@ -64,7 +64,7 @@ def _figure(text: str) -> int:
 
 _FIREWALL = _any_of(r"just a moment", r"attention required", r"\bwaf\b", r"cloudflare")
 _TOO_LARGE = _any_of(r"request too large")
-_FIGURES = re.compile(r"limit:? ([\d,]{1,20})\b.{0,60}?requested:? ([\d,]{1,20})\b")
+_FIGURES = re.compile(r"limit:? (\d[\d,]{0,19})\b.{0,60}?requested:? (\d[\d,]{0,19})\b")
 
 MONEY_CODES = _any_of(
     "insufficient_quota",

@@ -308,6 +308,7 @@ def test_a_row_that_speaks_of_money_does_not_stop_the_job_when_it_is_quoted(stat
         pytest.param(
             429, error("TPM limit: 30,000; requested: 43,000"), {}, REJECTED, "too_large", id="429-too-large-by-figures"
         ),
+        pytest.param(429, error("limit: ,1 requested: ,2"), {}, THROTTLED, "rate_limited", id="429-figures-that-are-none"),
         pytest.param(
             429, error("Rate limit reached for requests per day (RPD)"), {}, THROTTLED, "rate_limited", id="429-per-day"
         ),
