@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from pipeline.cli.options import config_of, job_options, volume_options
+from pipeline.cli.say import say
 from pipeline.core.redact import harmless
 from pipeline.jobs.check import Preview, check_job
 from pipeline.jobs.job import Job
@@ -21,8 +22,7 @@ def command(config: Path | None, sets: tuple[str, ...], limit: int | None, verbo
     """Read config and input, and show the exact first request, the rows to do and an estimate. Sends and writes nothing."""
     preview = check_job(Job(config_of(config, given, sets), limit=limit))
     if not quiet:
-        for line in _lines(preview):
-            click.echo(line)
+        say(_lines(preview))
 
 
 def _lines(it: Preview) -> list[str]:

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from pipeline.cli.options import volume_options
+from pipeline.cli.say import say
 from pipeline.jobs.look import export_batches
 from pipeline.observe.export import export
 from pipeline.observe.wording import count
@@ -19,6 +20,6 @@ def command(target: Path, file: Path, verbose: int, quiet: bool) -> None:
     rows, formulas = export(*export_batches(target), file)
     if quiet:
         return
-    click.echo(f"{count(rows)} rows written to {file}")
+    say([f"{count(rows)} rows written to {file}"])
     if formulas:
-        click.echo(f"rowcall: {count(formulas)} cells begin like a spreadsheet formula; open the file as text", err=True)
+        say([f"rowcall: {count(formulas)} cells begin like a spreadsheet formula; open the file as text"], err=True)

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from pipeline.cli.options import volume_options
+from pipeline.cli.say import say
 from pipeline.config.starter import json_schema, starter
 from pipeline.core.errors import ConfigError
 
@@ -18,11 +19,11 @@ from pipeline.core.errors import ConfigError
 def command(file: Path, provider: str, images: bool, schema: bool, verbose: int, quiet: bool) -> None:
     """Write a commented config to FILE (rowcall.yaml), or to standard output for `-`."""
     if schema:
-        click.echo(json_schema(), nl=False)
+        say([json_schema().rstrip()])
         return
     text = starter(provider, images=images)
     if str(file) == "-":
-        click.echo(text, nl=False)
+        say([text.rstrip()])
         return
     try:
         with file.open("x", encoding="utf-8") as new:
@@ -32,4 +33,4 @@ def command(file: Path, provider: str, images: bool, schema: bool, verbose: int,
     except OSError as error:
         raise ConfigError(f"{file}: cannot be written: {(error.strerror or 'unknown').lower()}") from None
     if not quiet:
-        click.echo(f"{file} written. Edit it, then: rowcall check {file}")
+        say([f"{file} written. Edit it, then: rowcall check {file}"])

@@ -7,6 +7,7 @@ import traceback
 
 import click
 
+from pipeline.cli.say import say
 from pipeline.core.errors import RowcallError
 from pipeline.core.redact import harmless
 from pipeline.version import __version__
@@ -70,21 +71,17 @@ def main() -> None:
         for line in str(error).splitlines():
             _say(line)
         sys.exit(error.exit_code)
-    except BrokenPipeError:
-        # Whoever read our output has gone, as `head` does; Python would complain once more when it flushes.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
     except Exception as error:  # the last line: nothing behind it could still tell the user
         frames = traceback.extract_tb(error.__traceback__)
         _say("this is a bug in rowcall; what is recorded is safe, and the same command goes on. Please report:")
         for frame in frames:
-            click.echo(f"  {frame.filename}:{frame.lineno} in {frame.name}", err=True)
+            say([f"  {frame.filename}:{frame.lineno} in {frame.name}"], err=True)
         # Not its values: those may be prompts or keys.
-        click.echo(f"  {type(error).__name__}", err=True)
+        say([f"  {type(error).__name__}"], err=True)
         if os.environ.get("ROWCALL_DEBUG"):
             traceback.print_exception(error)
         sys.exit(BUG)
 
 
 def _say(text: str) -> None:
-    click.echo(f"rowcall: error: {harmless(text, MOST_ERROR_CHARS)}", err=True)
+    say([f"rowcall: error: {harmless(text, MOST_ERROR_CHARS)}"], err=True)

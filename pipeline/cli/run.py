@@ -8,6 +8,7 @@ from typing import Any, Literal
 import click
 
 from pipeline.cli.options import config_of, job_options, volume_options
+from pipeline.cli.say import say
 from pipeline.core.errors import ConfigError
 from pipeline.jobs.deadline import deadline_of
 from pipeline.jobs.job import Job
@@ -78,8 +79,7 @@ def command(
 
     summary = run_job(job, choose(progress, quiet=quiet))
     if as_json:
-        click.echo(dumps(summary.to_json()))
+        say([dumps(summary.to_json())])
     elif not quiet or summary.exit_code:
-        for line in summary_lines(summary):
-            click.echo(line, err=quiet)
+        say(summary_lines(summary), err=quiet)
     sys.exit(summary.exit_code)

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from pipeline.cli.options import volume_options
+from pipeline.cli.say import say
 from pipeline.core.errors import ConfigError
 from pipeline.jobs.text import dumps
 from pipeline.simulate import Latency, Simulator, SimulatorSettings, run_forever
@@ -68,8 +69,8 @@ def command(
 
     def started(simulator: Simulator) -> None:
         if not quiet:
-            click.echo(f"simulating at {simulator.base_url} (statistics: {simulator.url}/stats); Ctrl-C ends it")
+            say([f"simulating at {simulator.base_url} (statistics: {simulator.url}/stats); Ctrl-C ends it"])
 
     stats = run_forever(settings, host=host, port=port, started=started)
     if not quiet:
-        click.echo(dumps(stats))
+        say([dumps(stats)])

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from pipeline.cli.options import volume_options
+from pipeline.cli.say import say
 from pipeline.core.redact import harmless
 from pipeline.core.tally import Summary
 from pipeline.jobs.look import Standing, standing
@@ -25,10 +26,9 @@ def command(target: Path, as_json: bool, verify: bool, verbose: int, quiet: bool
     """
     found = standing(target, verify=verify)
     if as_json:
-        click.echo(dumps({**found.summary, **({"live": found.live} if found.live else {})}))
+        say([dumps({**found.summary, **({"live": found.live} if found.live else {})})])
     elif not quiet:
-        for line in _lines(found, verbose):
-            click.echo(harmless(line, 1000))
+        say(harmless(line, 1000) for line in _lines(found, verbose))
 
 
 def _lines(found: Standing, verbose: int) -> list[str]:

@@ -62,7 +62,7 @@ def _csv(schema: pa.Schema, batches: Batches, file: Any) -> tuple[int, int]:
     writer.writerow(schema.names)
     rows = formulas = 0
     for batch in batches:
-        columns = [[_cell(value) for value in _values(column)] for column in batch.columns]
+        columns = [[_cell(value) for value in values] for values in _columns(batch)]
         formulas += sum(value[:1] in _FORMULA for column in columns for value in column if value)
         writer.writerows(zip(*columns, strict=True))
         rows += batch.num_rows
@@ -74,8 +74,7 @@ def _csv(schema: pa.Schema, batches: Batches, file: Any) -> tuple[int, int]:
 def _jsonl(schema: pa.Schema, batches: Batches, file: Any) -> tuple[int, int]:
     rows = 0
     for batch in batches:
-        columns = [_values(column) for column in batch.columns]
-        for values in zip(*columns, strict=True):
+        for values in zip(*_columns(batch), strict=True):
             file.write(orjson.dumps(dict(zip(schema.names, map(_plain, values), strict=True)), option=orjson.OPT_NON_STR_KEYS))
             file.write(b"\n")
         rows += batch.num_rows
@@ -85,6 +84,19 @@ def _jsonl(schema: pa.Schema, batches: Batches, file: Any) -> tuple[int, int]:
 _WRITERS: dict[str, Callable[[pa.Schema, Batches, Any], tuple[int, int]]] = {".parquet": _parquet, ".csv": _csv, ".jsonl": _jsonl}
 # How a cell begins that a spreadsheet runs instead of shows.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def _columns(batch: pa.RecordBatch) -> list[list[Any]]:
+    columns = []
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        try:
+            columns.append(_values(column))
+        except (pa.ArrowException, ValueError, OverflowError) as error:  # years past 9999, unknown time zones, bytes for text
+            raise ConfigError(
+                f"column {name} holds a value that only Parquet can ({str(error)[:200]}); export to .parquet,"
+                " or leave the column out with output.columns"
+            ) from None
+    return columns
 
 
 def _values(column: Any) -> list[Any]:

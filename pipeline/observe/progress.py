@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Callable
-from typing import Literal, NoReturn, TextIO
+from typing import Literal, NoReturn, Protocol, TextIO
 
 from tqdm import tqdm
 
@@ -16,10 +16,18 @@ LINE_EVERY_S = 30.0
 Mode = Literal["auto", "bar", "log", "none"]
 
 
+class Stream(Protocol):
+    """As much of a text stream as is needed here."""
+
+    def write(self, text: str, /) -> object: ...
+
+    def flush(self) -> object: ...
+
+
 class Bar:
     """A tqdm bar, redrawn as often as the run reports; notices go above it."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: Stream) -> None:
         self._stream = stream
         self._bar: tqdm[NoReturn] | None = None
 
@@ -47,7 +55,7 @@ class Bar:
 class Log:
     """One plain line every half minute, and at the end; notices as they come."""
 
-    def __init__(self, stream: TextIO, *, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, stream: Stream, *, now: Callable[[], float] = time.monotonic) -> None:
         self._stream = stream
         self._now = now
         self._last = now()
@@ -67,7 +75,7 @@ class Log:
 class Notices:
     """No progress, only what a person should read."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: Stream) -> None:
         self._log = Log(stream)
 
     def progress(self, now: Progress) -> None:
@@ -102,16 +110,46 @@ class Several:
             observer.notice(text)
 
 
+class Outlet:
+    """A text stream whose reader may go, as when a terminal is closed or `head` has had enough: the run matters more."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._gone = False
+
+    @property
+    def encoding(self) -> str:
+        return self._stream.encoding
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
+    def write(self, text: str) -> int:
+        self._unless_gone(lambda: self._stream.write(text))
+        return len(text)
+
+    def flush(self) -> None:
+        self._unless_gone(self._stream.flush)
+
+    def _unless_gone(self, act: Callable[[], object]) -> None:
+        try:
+            if not self._gone:
+                act()
+        except OSError:
+            self._gone = True
+
+
 def choose(mode: Mode, *, quiet: bool = False, stream: TextIO | None = None) -> Observer:
     """Give the observer for a command line: `auto` is a bar on a terminal and lines elsewhere; quiet leaves nothing."""
-    stream = stream or sys.stderr
-    if quiet:
+    # A process that was started without a stderr, as by `2>&-`, has None there.
+    target: TextIO | None = stream or getattr(sys, "stderr", None)
+    if quiet or target is None:
         return Silent()
     if mode == "auto":
-        mode = "bar" if stream.isatty() else "log"
+        mode = "bar" if target.isatty() else "log"
     match mode:
         case "bar":
-            return Bar(stream)
+            return Bar(Outlet(target))
         case "log":
-            return Log(stream)
-    return Notices(stream)
+            return Log(Outlet(target))
+    return Notices(Outlet(target))

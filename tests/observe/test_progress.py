@@ -5,7 +5,7 @@ import io
 import pytest
 
 from pipeline.core.tally import Progress, Tally, Traffic, summarize
-from pipeline.observe.progress import Bar, Log, Notices, Silent, choose
+from pipeline.observe.progress import Bar, Log, choose
 from pipeline.observe.wording import clock, duration, line, short, summary_lines
 
 
@@ -74,12 +74,50 @@ def test_a_bar_is_drawn_and_closed():
     assert "something happened" in stream.getvalue()
 
 
+class Terminal(io.StringIO):
+    """A stream with somebody in front of it, until `gone`."""
+
+    gone = False
+
+    def isatty(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        if self.gone:
+            raise BrokenPipeError(32, "Broken pipe")
+        return super().write(text)
+
+
 @pytest.mark.parametrize(
-    ("mode", "quiet", "kind"),
-    [("auto", False, Log), ("bar", False, Bar), ("log", False, Log), ("none", False, Notices), ("bar", True, Silent)],
+    ("mode", "quiet", "terminal", "shown", "told"),
+    [
+        ("auto", False, True, "%|", True),
+        ("auto", False, False, "rowcall: 1,204/", True),
+        ("bar", False, False, "%|", True),
+        ("log", False, True, "rowcall: 1,204/", True),
+        ("none", False, True, None, True),
+        ("bar", True, True, None, False),
+    ],
 )
-def test_what_is_shown_where(mode, quiet, kind):
-    assert type(choose(mode, quiet=quiet, stream=io.StringIO())) is kind
+def test_what_is_shown_where(mode, quiet, terminal, shown, told):
+    stream = Terminal() if terminal else io.StringIO()
+    watcher = choose(mode, quiet=quiet, stream=stream)
+    watcher.progress(picture(finished=True))
+    assert shown in stream.getvalue() if shown else not stream.getvalue()
+    watcher.notice("something happened")
+    assert ("something happened" in stream.getvalue()) is told
+
+
+@pytest.mark.parametrize("mode", ["bar", "log", "none"])
+def test_a_reader_that_has_gone_is_nobody_s_trouble(mode):
+    stream = Terminal()
+    watcher = choose(mode, stream=stream)
+    watcher.progress(picture())
+    stream.gone = True
+    watcher.notice("something happened")
+    stream.gone = False
+    watcher.progress(picture(finished=True))
+    assert "something" not in stream.getvalue()
 
 
 def test_a_summary_names_what_helps_next():
