@@ -18,7 +18,7 @@ from pipeline.checkpoint.files import Steps
 from pipeline.checkpoint.journal import JournalFile
 from pipeline.core.errors import DamagedError
 from pipeline.core.tally import Tally
-from pipeline.core.types import Outcome, Part
+from pipeline.core.types import Outcome, Part, Reply
 
 Entry = tuple[int, bytes, int]  # id, body, checksum of both: a row of any table
 
@@ -30,11 +30,15 @@ CHUNK_ROWS = 500
 
 
 class Book:
-    """`id` names the record for good; `committed` counts every outcome ever recorded and is never lowered."""
+    """`id` names the record for good; `committed` counts every outcome ever recorded and is never lowered.
+
+    `spared` counts the replies, since it was opened, that a retry which failed did not replace.
+    """
 
     def __init__(self, journal: JournalFile, step: Steps) -> None:
         self.journal = journal
         self.step = step
+        self.spared = 0
         self._memory = threading.Lock()
         with journal.reading() as db:
             meta = {id_: self._checked(id_, body, crc) for id_, body, crc in db.execute("SELECT id, body, crc FROM meta")}
@@ -116,33 +120,38 @@ class Book:
     def record(self, outcomes: Sequence[Outcome]) -> Tally | None:
         """Commit outcomes; give the tally of those they replaced, None if they replaced none.
 
-        What is recorded stands: only a row marked for a retry may be recorded again.
+        What is recorded stands: only a row marked for a retry may be recorded again, and a reply is never replaced by a
+        failure. An outcome that was passed over for that counts in the tally given, so that the caller's books agree.
         """
-        rows = [_entry(each.row, codec.encode(each)) for each in outcomes]
-        for row, _, _ in rows:
-            self.entry_at(row)
+        for each in outcomes:
+            self.entry_at(each.row)
         with self.journal.transaction() as db:
-            replaced = self._replaced(db, [row for row, _, _ in rows]) if self._redo else {}
+            old = self._replaced(db, [each.row for each in outcomes]) if self._redo else {}
+            db.executemany("DELETE FROM redo WHERE id = ?", [(row,) for row in old])
+            worse = [each for each in outcomes if _is_worse(each, old.get(each.row))]
+            replaced = {row: each for row, each in old.items() if row not in {each.row for each in worse}}
+            outcomes = [each for each in outcomes if each not in worse] if worse else outcomes
             changed = self._retallied(outcomes, replaced)
             self._put(db, changed)
-            db.executemany("DELETE FROM redo WHERE id = ?", [(row,) for row in replaced])
             db.executemany("DELETE FROM outcomes WHERE id = ?", [(row,) for row in replaced])
+            rows = [_entry(each.row, codec.encode(each)) for each in outcomes]
             new = [each for each in rows if each[0] in replaced or self.entry_at(each[0]).state == "open"]
             before = db.total_changes
             db.executemany("INSERT INTO outcomes VALUES (?, ?, ?) ON CONFLICT (id) DO NOTHING", new)
             count = db.total_changes - before
             committed = self._raise_committed(db, count)
             self.step("record: before the commit")
-        self._take(changed, redone=len(replaced), committed=committed)
+        self._take(changed, redone=len(old), committed=committed)
         self.step("record: committed")
+        self.spared += len(worse)
         if count < len(rows):
             raise RuntimeError(f"{len(rows) - count} rows were recorded twice; the first outcome of each stands")
-        if not replaced:
+        if not old:
             return None
-        old = Tally()
-        for outcome in replaced.values():
-            old.add(outcome)
-        return old
+        gone = Tally()
+        for outcome in (*replaced.values(), *worse):
+            gone.add(outcome)
+        return gone
 
     def outcomes(self, start: int, stop: int) -> dict[int, Outcome]:
         """Read the outcomes the journal holds of a few rows. Raises DamagedError where one fails its checksum."""
@@ -305,6 +314,11 @@ class Book:
 def first_entries(record: str) -> list[Entry]:
     """Give the entries that a new book begins with; `record` is its id."""
     return [_entry(_RECORD, record.encode()), _entry(_COMMITTED, b"0")]
+
+
+def _is_worse(new: Outcome, old: Outcome | None) -> bool:
+    """Whether a retry of a paid reply came to nothing."""
+    return old is not None and isinstance(old.result, Reply) and not isinstance(new.result, Reply)
 
 
 def _entry(id_: int, body: bytes) -> Entry:

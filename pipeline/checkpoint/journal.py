@@ -73,7 +73,7 @@ class JournalFile:
             run("PRAGMA checkpoint_fullfsync = 1")
         found = run("PRAGMA quick_check(1)").fetchone()[0]
         if found != "ok":
-            raise DamagedError(f"{self.path}: the journal is damaged ({found})")
+            raise DamagedError(f"{self.path}: the journal is damaged ({' '.join(str(found).split())})")
         self.used_bytes = self._used()
 
     def version(self) -> int:

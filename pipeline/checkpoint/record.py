@@ -134,6 +134,11 @@ class Record:
         return self.book.committed
 
     @property
+    def spared(self) -> int:
+        """How many replies, since this was opened, stay because the retry that was to replace them failed."""
+        return self.book.spared
+
+    @property
     def planned(self) -> int:
         """The row where the last known part ends, 0 if there is none."""
         return self.book.planned

@@ -148,3 +148,31 @@ def test_a_row_can_be_retried_again_before_its_part_is_sealed(desk: Desk) -> Non
     assert record.tally().errors["connection"] == 0
     record.close()
     assert desk.table()["completion"][1].as_py() == "third"
+
+
+@pytest.mark.parametrize("state", ["open", "published"])
+def test_a_reply_is_never_replaced_by_a_failure(desk: Desk, state: str) -> None:
+    desk.answer = mixed
+    if state == "published":
+        desk.run()
+    record = desk.open()
+    if state == "open":
+        record.open_part(Part(0, 0, 10), columns(Part(0, 0, 10)))
+        record.record([mixed(row) for row in range(10)])
+    else:
+        verify_output(record)
+    before = record.tally()
+    assert record.redo(["length"]) == (2 if state == "open" else 4)
+    gone = record.record([failed(3, "bad_row"), ok(8, "whole")])
+    assert gone is not None
+    assert (gone.ok, gone.failed) == (1, 1)
+    assert record.spared == 1
+    after = record.tally()
+    assert (after.ok, after.failed) == (before.ok, before.failed)
+    assert after.finish_reasons["length"] == before.finish_reasons["length"] - 1
+    outcomes = list(record.outcomes(Part(0, 0, 10)))
+    assert (outcomes[3], outcomes[8]) == (mixed(3), ok(8, "whole"))
+    desk.answer = ok
+    desk.finish(record)
+    record.close()
+    assert desk.table()["completion"][3].as_py() == "cut"
