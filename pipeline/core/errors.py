@@ -8,6 +8,7 @@ RowcallError            exit  `rowcall: error: …`, one line that names the thi
 ├── BusyError             4   another run holds the job
 ├── DamagedError          5   the record or a file it answers for is damaged: a person decides
 ├── InputChangedError     5   an input file changed while the run was reading it
+├── UnfinishedError       5   what is exit 2 at the start, but came to light after rows were sent: mend it, and run again
 └── StoppedError          3   the run had to stop early; the same command resumes (disk full, publish failed)
 """
 
@@ -43,6 +44,10 @@ class DamagedError(RowcallError):
 
 
 class InputChangedError(RowcallError):
+    exit_code = 5
+
+
+class UnfinishedError(RowcallError):
     exit_code = 5
 
 

@@ -2,7 +2,7 @@
 
 With no ok row in the job the first such answer stops the run: nothing speaks for the configuration. After one, the answer may
 be a fluke of a gateway, so another row is sent out alone after a pause: the same answer again stops the run, a success
-lets it go on. A row that gets the same answer a third time is at fault itself.
+lets it go on. A row that gets the same answer a third time is at fault itself, unless the answer is about the account.
 """
 
 from collections import Counter
@@ -11,6 +11,8 @@ from enum import Enum
 
 PAUSE_BEFORE_WITNESS_S = 5.0
 MOST_REFUSALS_PER_ROW = 3
+# No row can bring these about: with no other row left to ask, they are believed.
+NEVER_THE_ROW = ("unauthorized", "insufficient_credits")
 
 
 class Verdict(Enum):
@@ -22,10 +24,11 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Suspicion:
-    """What is suspected, and since which row."""
+    """What is suspected, and since which row; `message` is the endpoint's own."""
 
     row: int
     error_kind: str
+    message: str
 
 
 class FatalRule:
@@ -35,7 +38,7 @@ class FatalRule:
         self.suspicion: Suspicion | None = None
         self._refusals: Counter[tuple[int, str]] = Counter()
 
-    def refused(self, row: int, error_kind: str, *, any_ok: bool, alone: bool) -> Verdict:
+    def refused(self, row: int, error_kind: str, message: str = "", *, any_ok: bool, alone: bool) -> Verdict:
         """Judge a fatal answer to `row`. `alone`: the row was the one sent to test a suspicion."""
         if not any_ok:
             return Verdict.STOP
@@ -44,13 +47,13 @@ class FatalRule:
             return Verdict.GIVE_UP
         suspicion = self.suspicion
         if suspicion is None:
-            self.suspicion = Suspicion(row, error_kind)
+            self.suspicion = Suspicion(row, error_kind, message)
             return Verdict.SUSPECT
         if not alone:
             return Verdict.JOIN
         if suspicion.error_kind == error_kind and suspicion.row != row:
             return Verdict.STOP
-        self.suspicion = Suspicion(row, error_kind)
+        self.suspicion = Suspicion(row, error_kind, message)
         return Verdict.SUSPECT
 
     def cleared(self) -> None:

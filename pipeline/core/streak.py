@@ -44,6 +44,10 @@ class Streak:
         """Tell whether `row` may be given up now for its failures."""
         return row in self._charged and (self.length < self._suspect or self._only_bad_rows_left(left))
 
+    def spares_all(self, *, left: int) -> bool:
+        """Tell whether so many rows failed since the last answer that none of them is to blame."""
+        return len(self._failed) >= self._suspect and not self._only_bad_rows_left(left)
+
     def over(self, *, left: int) -> bool:
         """Tell whether the run should stop: nobody got through for so long that waiting is for a later run."""
         allowed = min(STOP_AFTER_SENDS, STOP_AFTER_SENDS_PER_ROW * left)

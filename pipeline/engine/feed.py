@@ -59,9 +59,18 @@ class Feed:
         return len(self._later) + len(self._shelved)
 
     @property
+    def shelved(self) -> int:
+        return len(self._shelved)
+
+    @property
+    def under_way(self) -> bool:
+        """Whether any task is to be sent or in somebody's hands, shelved ones apart."""
+        return bool(self._new or self._later or self._out)
+
+    @property
     def idle(self) -> bool:
         """Whether nothing is left, unless shelved."""
-        return self._closed and not (self._new or self._later or self._out)
+        return self._closed and not self.under_way
 
     async def put(self, tasks: Iterable[Task]) -> None:
         """Add new tasks, as soon as there is room. A batch is taken whole, so the bounds are met to within one batch."""

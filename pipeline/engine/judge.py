@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from pipeline.core.fatal import PAUSE_BEFORE_WITNESS_S, FatalRule, Verdict
+from pipeline.core.fatal import NEVER_THE_ROW, PAUSE_BEFORE_WITNESS_S, FatalRule, Verdict
 from pipeline.core.retry import Abort, Fail, Retry, RetryPolicy, backoff, decide
 from pipeline.core.start import Start
 from pipeline.core.streak import Streak
@@ -81,6 +81,7 @@ class Judge:
         self._wall = wall
         self._draw = draw
         self._notice = notice
+        self._heard = False  # whether the endpoint answered any row of this run: a reply, or a refusal of that row alone
         self._holds = 0  # in a row, without a success between
         self._too_long: int | None = None  # the row whose answer named a time too far off
 
@@ -104,25 +105,34 @@ class Judge:
 
     def nobody_left_to_ask(self) -> None:
         """All that is left waits for others to be heard, and there are no others: let one of them speak."""
-        if self._feed.unshelve(1) == 0:
-            return
-        if self._fatal.suspicion is None:
+        suspicion = self._fatal.suspicion
+        if suspicion is None:
             self._feed.unshelve()
+        elif self._feed.shelved == 1 and suspicion.error_kind in NEVER_THE_ROW:
+            self._stop.request(f"{suspicion.error_kind}: {suspicion.message}", 5)
+        else:
+            self._feed.unshelve(1)
+
+    def about_to_give_up(self, result: Reply | Fault) -> None:
+        """Stop the run instead if nobody gets through: then no row that may not be sent again is to blame for its `result`."""
+        if isinstance(result, Fault) and (not self._heard or self.streak.spares_all(left=self._left())):
+            self._stop.request(self._nobody_gets_through(result), 3)
 
     def _count(self, task: Task, sent: Sent) -> None:
         self.traffic.requests += sent.requests
+        self.traffic.ambiguous += sent.ambiguous
         self.traffic.retries += sent.requests - (task.sent == 0)
         task.attempts += sent.requests
         task.sent += sent.requests
         task.freed = task.freed or sent.requests > 1
         if isinstance(sent.result, Fault):
             self.traffic.throttled += sent.result.kind is FaultKind.THROTTLED
-            self.traffic.ambiguous += sent.result.ambiguous
         status = 200 if isinstance(sent.result, Reply) else sent.result.status
         if status is not None and self._start.answered(ok=isinstance(sent.result, Reply)):
             self._gate.grow(self._start.limit)
 
     def _answered(self, *, alone: bool) -> None:
+        self._heard = True
         self.streak.answered()
         if alone:
             self._gate.together()
@@ -164,7 +174,7 @@ class Judge:
         return Later(self._policy.max_delay)
 
     def _refused(self, task: Task, fault: Fault, *, alone: bool) -> Step:
-        match self._fatal.refused(task.row.index, fault.error_kind, any_ok=self._any_ok(), alone=alone):
+        match self._fatal.refused(task.row.index, fault.error_kind, fault.message, any_ok=self._any_ok(), alone=alone):
             case Verdict.STOP:
                 self._stop.request(f"{fault.error_kind}: {fault.message}", 5)
                 return Later(0.0)
@@ -195,9 +205,7 @@ class Judge:
                 task.lost[fault.error_kind] += 1
         left = self._left()
         if self.streak.over(left=left):
-            self._stop.request(
-                f"the last {self.streak.length} requests all failed, the latest by {fault.error_kind}: {fault.message}", 3
-            )
+            self._stop.request(self._nobody_gets_through(fault), 3)
             return Later(0.0)
         match decide(fault, failures=task.failures, lost=task.lost, draw=self._draw(), policy=self._policy):
             case Retry(after=after):
@@ -208,6 +216,9 @@ class Judge:
                 return Later(self._backoff(task)) if resend else Withhold(fault)
             case Abort():
                 raise AssertionError("fatal faults are judged elsewhere")
+
+    def _nobody_gets_through(self, fault: Fault) -> str:
+        return f"the last {self.streak.length} requests all failed, the latest by {fault.error_kind}: {fault.message}"
 
     def _backoff(self, task: Task) -> float:
         return backoff(task.failures - 1, draw=self._draw(), policy=self._policy)

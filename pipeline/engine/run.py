@@ -151,6 +151,7 @@ class Run:
     async def go(self) -> Result:
         """Run to the end, or to a stop; what was in flight is recorded either way."""
         self._show()
+        self._heed_deadline()
         async with asyncio.TaskGroup() as background:
             ticking = background.create_task(self._tick())
             stopping = background.create_task(self._heed_stop())
@@ -180,7 +181,7 @@ class Run:
     async def _feed_rows(self) -> None:
         try:
             for part in self._work.parts:
-                await self._sealing.room()
+                await self._sealing.room(under_way=lambda: self._feed.under_way)
                 if self._stop.requested:
                     break
                 await self._feed_part(part)
@@ -227,6 +228,7 @@ class Run:
                 return
             if isinstance(request, Fault):
                 await self._end(task, Outcome(task.row.index, task.attempts, None, request))
+                self._look_for_standstill()
                 continue
             try:
                 async with self._gate.slot(request.tokens) as alone:
@@ -238,6 +240,7 @@ class Run:
                     await self._follow(task, sent, self._judge.judge(task, sent, alone=alone))
             except Stopped:
                 return
+            self._look_for_standstill()
 
     @asynccontextmanager
     async def _may_be_cut_off(self) -> AsyncIterator[None]:
@@ -265,7 +268,12 @@ class Run:
             case Withhold():
                 self._withheld.append((task, sent))
                 self._feed.finished()
-        if self._feed.idle and self._feed.waiting:
+
+    def _look_for_standstill(self) -> None:
+        """See that rows which wait for news of others do not wait for ever, once no others are under way."""
+        if not self._feed.under_way:
+            self._sealing.look_again()
+        if self._feed.idle and self._feed.shelved:
             self._judge.nobody_left_to_ask()
 
     def _outcome(self, task: Task, sent: Sent, result: Reply | Fault) -> Outcome:
@@ -281,6 +289,8 @@ class Run:
 
     async def _settle_withheld(self) -> None:
         """Give up the rows that may not be sent again, now that somebody got through or nobody else is left to ask."""
+        if self._withheld:
+            self._judge.about_to_give_up(self._withheld[-1][1].result)
         while self._withheld and not self._stop.requested:
             task, sent = self._withheld.pop()
             if await self._recorder.record(self._outcome(task, sent, sent.result)):
@@ -293,9 +303,12 @@ class Run:
         while True:
             await asyncio.sleep(TICK_S)
             self._show()
-            # By the wall clock each time, so that a suspended machine does not shift the deadline.
-            if self._settings.deadline is not None and self._clock.wall() >= self._settings.deadline:
-                self._stop.request("the deadline has passed", 3)
+            self._heed_deadline()
+
+    def _heed_deadline(self) -> None:
+        # By the wall clock each time, so that a suspended machine does not shift the deadline.
+        if self._settings.deadline is not None and self._clock.wall() >= self._settings.deadline:
+            self._stop.request("the deadline has passed", 3)
 
     def _show(self, *, finished: bool = False) -> None:
         self._observer.progress(
@@ -314,7 +327,7 @@ class Run:
         await self._stop.wait()
         self._feed.stop()
         self._gate.stopped()
-        self._sealing.stopped()
+        self._sealing.look_again()
         await asyncio.sleep(self._settings.grace)
         self._judge.traffic.requests += len(self._posting)
         self._judge.traffic.ambiguous += len(self._posting)

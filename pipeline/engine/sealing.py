@@ -1,6 +1,7 @@
 """Counting down the rows of open parts, and sealing each in a thread after its last row is recorded."""
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import Executor
 
 from pipeline.core.errors import RowcallError
@@ -22,7 +23,7 @@ class Sealing:
         self._most_open_bytes = most_open_bytes
         self._left: dict[Part, int] = {}
         self._complete: asyncio.Queue[Part | None] = asyncio.Queue(MOST_WAITING)
-        self._sealed = asyncio.Event()
+        self._changed = asyncio.Event()
 
     async def opened(self, part: Part, missing: int) -> None:
         """Note a part whose rows are about to be sent; with none missing it is sealed at once."""
@@ -30,11 +31,16 @@ class Sealing:
         if missing == 0:
             await self._complete.put(part)
 
-    async def room(self) -> None:
-        """Wait while the open parts occupy more than `checkpoint.max_open_megabytes`, as long as some are open."""
-        while self._left and not self._stop.requested and self._journal.open_bytes() > self._most_open_bytes:
-            self._sealed.clear()
-            await self._sealed.wait()
+    async def room(self, *, under_way: Callable[[], bool]) -> None:
+        """Wait while the open parts occupy more than `checkpoint.max_open_megabytes`, as long as one may still be sealed.
+
+        `under_way` tells whether rows of them are: if none is, they wait for news that only further rows can bring.
+        """
+        while (under_way() or 0 in self._left.values()) and not self._stop.requested:
+            if self._journal.open_bytes() <= self._most_open_bytes:
+                break
+            self._changed.clear()
+            await self._changed.wait()
 
     async def recorded(self, part: Part) -> None:
         """Note that one more row of the part is on disk."""
@@ -46,9 +52,9 @@ class Sealing:
         """Let `run` end once what is complete is sealed."""
         await self._complete.put(None)
 
-    def stopped(self) -> None:
-        """Wake whoever waits for room: the run ends."""
-        self._sealed.set()
+    def look_again(self) -> None:
+        """Wake whoever waits for room: nothing is under way any more, or the run ends."""
+        self._changed.set()
 
     async def run(self) -> None:
         """Seal complete parts, one after another, until closed. After a stop they are left to the next run."""
@@ -62,4 +68,4 @@ class Sealing:
                 self._stop.request(str(error), error.exit_code)
                 continue
             del self._left[part]
-            self._sealed.set()
+            self._changed.set()

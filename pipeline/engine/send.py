@@ -9,14 +9,19 @@ from pipeline.core.errors import BadRowError
 from pipeline.core.interfaces import Provider, Render, Transport
 from pipeline.core.types import Fault, FaultKind, Reply, Request, Response, Row
 
+# A stale connection shows within a round trip. One that breaks later broke over work on this request.
+STALE_WITHIN_S = 1.0
+
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What came of a send. `requests` is how many left the machine: two where a stale connection was met."""
+    """What came of a send. `requests` is how many left the machine: two where a stale connection was met. `ambiguous` of
+    them may have been served although no reply came."""
 
     result: Reply | Fault
     elapsed: float
     requests: int = 1
+    ambiguous: int = 0
 
 
 class Builder:
@@ -44,14 +49,16 @@ async def send(request: Request, transport: Transport, provider: Provider, *, no
     """Post the request and read the answer.
 
     With `may_resend`, a connection that the server had already closed is met by one more send at once: nothing was
-    served, so it costs the row nothing.
+    served in so short a time, so it costs the row nothing.
     """
     started = now()
     answer = await transport.post(request)
-    requests = 1
-    if may_resend and isinstance(answer, Fault) and answer.free:
+    requests, ambiguous = 1, 0
+    if may_resend and isinstance(answer, Fault) and answer.free and now() - started < STALE_WITHIN_S:
+        ambiguous += answer.ambiguous
         started = now()
         answer = await transport.post(request)
         requests = 2
     result = provider.decode(answer, request) if isinstance(answer, Response) else answer
-    return Sent(result, now() - started, requests)
+    ambiguous += isinstance(result, Fault) and result.ambiguous
+    return Sent(result, now() - started, requests, ambiguous)

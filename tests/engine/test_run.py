@@ -8,10 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.core.errors import BadRowError
+from pipeline.core.interfaces import Render
 from pipeline.core.parts import plan
 from pipeline.core.retry import RetryPolicy
 from pipeline.core.tally import Tally
-from pipeline.core.types import Fault, FaultKind, Reply, Response
+from pipeline.core.types import Fault, FaultKind, Prompt, Reply, Response, Row
 from pipeline.engine.run import Result, Run, Threads, Work
 from pipeline.engine.settings import Settings
 from pipeline.engine.stop import Stop
@@ -56,6 +58,7 @@ class Case:
     at: list[tuple[float, Callable[[Stop], None]]] = field(default_factory=list)
     journal: FakeJournal = field(default_factory=FakeJournal)
     tally: Tally = field(default_factory=Tally)
+    render: Render = render
 
 
 def play(case: Case) -> Seen:
@@ -76,7 +79,7 @@ def play(case: Case) -> Seen:
                 case.settings,
                 source=FakeSource(case.rows),
                 journal=case.journal,
-                render=render,
+                render=case.render,
                 provider=FakeProvider(),
                 transport=transport,
                 observer=watcher,
@@ -169,11 +172,26 @@ def test_when_every_reply_is_malformed_a_large_job_stops_before_any_row_fails():
     assert max(seen.transport.per_row.values()) <= 2
 
 
-def test_when_every_reply_is_malformed_a_small_job_ends_with_failed_rows_sent_twice_each():
-    garbage = Response(500, {"resends": "1"}, b"")
-    seen = play(Case(rows=5, script=lambda row, nth, now: garbage))
-    assert set(seen.failed) == set(range(5))
-    assert set(seen.transport.per_row.values()) == {2}
+@pytest.mark.parametrize("rows", [1, 5, 40])
+@pytest.mark.parametrize("resends", [1, 3], ids=["malformed", "hang"])
+def test_when_nobody_gets_through_a_small_job_stops_and_no_row_fails(rows, resends):
+    lost = Response(500, {"resends": str(resends)}, b"")
+    seen = play(Case(rows=rows, script=lambda row, nth, now: lost))
+    assert (seen.result.stop_code, seen.journal.done) == (3, {})
+    assert max(seen.transport.per_row.values()) <= resends + 1
+
+
+def test_when_the_endpoint_hangs_for_the_last_rows_none_of_them_fails():
+    hang = Response(500, {"resends": "3"}, b"")
+    seen = play(Case(rows=120, script=lambda row, nth, now: 200 if row < 100 else hang))
+    assert (seen.result.stop_code, seen.failed) == (3, {})
+    assert len(seen.journal.done) == 100
+
+
+def test_a_few_last_rows_that_always_hang_end_the_job():
+    hang = Response(500, {"resends": "3"}, b"")
+    seen = play(Case(rows=100, script=lambda row, nth, now: 200 if row < 97 else hang))
+    assert (seen.result.stopped, set(seen.failed)) == (None, {97, 98, 99})
 
 
 def test_a_wrong_key_at_the_start_stops_within_five_requests_and_fails_no_row():
@@ -217,10 +235,25 @@ def test_a_row_that_is_refused_three_times_while_others_succeed_fails_with_that_
 @pytest.mark.parametrize("rows", [1, 2, 9])
 def test_a_key_revoked_for_the_last_rows_ends_the_run_whatever_their_number(rows):
     seen = play(Case(rows=20 + rows, script=lambda row, nth, now: 200 if row < 20 else 401))
-    if rows == 1:
-        assert seen.failed == {20: "unauthorized"}
+    assert (seen.result.stop_code, seen.failed) == (5, {})
+
+
+@pytest.mark.parametrize("unusable", [21, 22, 25])
+def test_rows_that_wait_for_a_witness_do_not_wait_for_ever_when_the_last_row_is_unusable(unusable):
+    """Found by hand: concurrency 1, a refusal, and behind it nothing but a row that is never sent."""
+
+    def checked(row: Row) -> Prompt:
+        if row.index >= unusable:
+            raise BadRowError("empty")
+        return render(row)
+
+    one = replace(SETTINGS, concurrency=1)
+    seen = play(Case(rows=26, script=lambda row, nth, now: 401 if (row, nth) == (20, 1) else 200, settings=one, render=checked))
+    wanted = dict.fromkeys(range(unusable, 26), "bad_row")
+    if unusable == 21:
+        assert (seen.result.stop_code, seen.failed) == (5, wanted)
     else:
-        assert (seen.result.stop_code, seen.failed) == (5, {})
+        assert (seen.result.stopped, seen.failed) == (None, wanted)
 
 
 def test_nothing_is_sent_before_the_time_the_endpoint_named_and_no_attempt_is_charged():
@@ -288,6 +321,11 @@ def test_a_stop_during_a_hold_or_a_backoff_ends_the_run_at_once():
     assert seen.seconds == pytest.approx(50.0)
 
 
+def test_with_the_deadline_behind_it_a_run_sends_nothing():
+    seen = play(Case(rows=100, settings=replace(SETTINGS, deadline=1_800_000_000.0), latency=0.01))
+    assert (seen.result.stop_code, seen.transport.sends) == (3, [])
+
+
 def test_nothing_is_sent_after_the_deadline():
     seen = play(Case(rows=1000, settings=replace(SETTINGS, deadline=1_800_000_000.0 + 30)))
     assert seen.result.stop_code == 3
@@ -334,6 +372,13 @@ def test_new_parts_wait_while_too_much_is_open_but_open_ones_go_on():
     journal = FakeJournal(bytes_open=2**40)
     seen = play(Case(rows=200, part_rows=40, journal=journal))
     assert seen.result.tally.ok == 200
+
+
+def test_a_row_that_may_not_be_sent_again_does_not_keep_the_next_part_closed():
+    garbage = Response(500, {"resends": "1"}, b"")
+    journal = FakeJournal(bytes_open=2**40)
+    seen = play(Case(rows=100, part_rows=20, script=lambda row, nth, now: garbage if row == 19 else 200, journal=journal))
+    assert (seen.result.stopped, set(seen.failed)) == (None, {19})
 
 
 @settings(max_examples=60, deadline=None)
