@@ -66,10 +66,10 @@ def verify_output(record: "Record", *, deep: bool = False) -> None:
         return
     if not book.outputs:
         if layout.output.exists() and not (layout.is_directory and not any(layout.output.iterdir())):
-            raise OutputError(
-                f"{layout.output}: exists, and no record here says that it is this job's; move it, "
-                "give another output.path, or set it aside with --fresh"
-            )
+            ways = "give another output.path, or set it aside with --fresh"
+            if book.committed:
+                ways = "and run the same command again: the rows on record are not asked again"
+            raise OutputError(f"{layout.output}: exists, and no record here says that it is this job's; move it, {ways}")
         return
     touched = []
     for file in book.outputs.values():
@@ -84,6 +84,18 @@ def verify_output(record: "Record", *, deep: bool = False) -> None:
     _refuse_strangers(book, layout)
     if touched and not record.read_only:
         book.put_outputs(touched, [], only=False, finished=True)
+
+
+def manifest_stands(record: "Record") -> bool:
+    """Tell whether the manifest of a published folder is there and lists the files on record. A single file has none."""
+    book, layout = record.book, record.layout
+    if not layout.is_directory or not book.outputs or book.announced is not None:
+        return True
+    try:
+        found = orjson.loads((layout.output / MANIFEST).read_bytes())
+    except (OSError, ValueError):
+        return False
+    return isinstance(found, dict) and found.get("files") == _listed(book.outputs)
 
 
 def set_aside(layout: Layout, *, now: float | None = None) -> list[tuple[Path, Path]]:
@@ -254,12 +266,16 @@ def _refuse_strangers(book: Book, layout: Layout) -> None:
 
 
 def _manifest(metadata: Mapping[str, object], outputs: Mapping[str, OutputFile]) -> str:
-    listed = [
+    rows = sum(each.rows for each in outputs.values())
+    content = {"version": 1, "rows": rows, "files": _listed(outputs), "job": metadata}
+    return orjson.dumps(content, option=orjson.OPT_INDENT_2).decode()
+
+
+def _listed(outputs: Mapping[str, OutputFile]) -> list[dict[str, object]]:
+    return [
         {"name": each.name, "rows": each.rows, "size": each.size, "sha256": each.sha256}
         for each in sorted(outputs.values(), key=lambda each: each.name)
     ]
-    content = {"version": 1, "rows": sum(each.rows for each in outputs.values()), "files": listed, "job": metadata}
-    return orjson.dumps(content, option=orjson.OPT_INDENT_2).decode()
 
 
 def _matches(path: Path, file: OutputFile) -> bool:

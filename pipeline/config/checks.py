@@ -6,6 +6,7 @@ Nothing here repeats a value that may be a secret pasted into the wrong place.
 import codecs
 import fnmatch
 import math
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
@@ -16,6 +17,7 @@ from pipeline.core.redact import looks_like_key
 
 CSV_TYPES = ("string", "int64", "float64", "bool", "date", "timestamp")
 GLOB = "*?["
+_LONGEST_OUTPUT = 200
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _REMOTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
@@ -61,6 +63,8 @@ def output_path(path: str) -> str:
             f"found the suffix {suffix!r}, allowed: .parquet for one file, or no suffix or a trailing / for a folder;"
             " for CSV or JSON Lines run the job and then `rowcall export`"
         )
+    if len(os.fsencode(PurePath(path).name)) > _LONGEST_OUTPUT:
+        raise ValueError(f"too long a name: at most {_LONGEST_OUTPUT} bytes, so that what lies beside it can be named after it")
     return local_path(path)
 
 

@@ -3,7 +3,7 @@
 import glob
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -64,6 +64,8 @@ def load_config(path: Path | None, overrides: Sequence[Override] = (), *, values
     for override in overrides:
         _make_way(raw, override, given)
         _put(raw, _anchored(override, here))
+    if no_text := [key for key, value in _texts(raw, ()) if not _is_text(value)]:
+        raise ConfigError(f"{name}: {', '.join(no_text)}: holds bytes that are not UTF-8, or half of a surrogate pair")
     try:
         return Config.model_validate(raw)
     except ValidationError as error:
@@ -92,6 +94,26 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+
+def _texts(value: object, at: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    match value:
+        case str():
+            yield ".".join(at), value
+        case dict():
+            for key, item in value.items():
+                yield from _texts(item, (*at, f"{key!s:.60}"))
+        case list():
+            for number, item in enumerate(value):
+                yield from _texts(item, (*at, str(number)))
+
+
+def _is_text(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _make_way(raw: dict[str, Any], override: Override, given: set[str]) -> None:

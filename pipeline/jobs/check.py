@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import orjson
 
@@ -74,9 +75,10 @@ def check_job(job: Job) -> Preview:
             rendered.add(renderer(row))
         except BadRowError as error:
             rendered.bad.append(f"row {row.index}: {endpoint.redactor.text(str(error))}")
-    total = seen.counted if job.limit is None else min(job.limit, seen.counted)
-    done, failed, changed, holder = _on_record(job, endpoint)
-    left = max(total - (done or 0), 0)
+    on_record = _on_record(job, endpoint, found)
+    total = seen.counted + on_record.vanished
+    total = total if job.limit is None else min(job.limit, total)
+    left = max(total - (on_record.done or 0), 0)
     return Preview(
         files=len(found),
         rows=total,
@@ -89,13 +91,13 @@ def check_job(job: Job) -> Preview:
         images=rendered.images,
         image_bytes=rendered.image_bytes,
         tokens=rendered.tokens,
-        done=done,
-        failed=failed,
+        done=on_record.done,
+        failed=on_record.failed,
         left=left,
         cost=_cost(job, rendered, left),
         columns=columns,
-        changed=changed,
-        held_by=holder,
+        changed=on_record.changed,
+        held_by=on_record.holder,
         notices=notices,
     )
 
@@ -124,26 +126,37 @@ class _Rendered:
                     self.image_bytes += len(getattr(part, "data", None) or b"")
 
 
-def _on_record(job: Job, endpoint: Endpoint) -> tuple[int | None, int | None, list[str], str | None]:
-    """Give rows done and failed, what changed, and who holds the job just now."""
+@dataclass(frozen=True, slots=True)
+class _OnRecord:
+    """Rows done and failed, None where nothing is on record; what changed; who holds the job; rows whose file is gone."""
+
+    done: int | None = None
+    failed: int | None = None
+    changed: Sequence[str] = ()
+    holder: str | None = None
+    vanished: int = 0
+
+
+def _on_record(job: Job, endpoint: Endpoint, found: Sequence[Path]) -> _OnRecord:
     layout = layout_of(job.config)
     if not layout.journal.exists():
-        return None, None, [], None
+        return _OnRecord()
     try:
         with hold(layout, "check"):
             record = open_record(layout, create=False, read_only=True)
             try:
                 tally, stored = record.tally(), record.job
+                vanished = inputs.vanished_rows(record, layout, found)
             finally:
                 record.close()
     except BusyError as error:
         live = read_progress(layout) or {}
         ok, failed = live.get("ok"), live.get("failed")
         if isinstance(ok, int) and isinstance(failed, int):
-            return ok + failed, failed, [], str(error)
-        return None, None, [], str(error)
+            return _OnRecord(ok + failed, failed, holder=str(error))
+        return _OnRecord(holder=str(error))
     changed = changes(stored.fingerprint, endpoint.facts) if stored is not None and tally.done else []
-    return tally.done, tally.failed, [endpoint.redactor.text(str(each)) for each in changed], None
+    return _OnRecord(tally.done, tally.failed, [endpoint.redactor.text(str(each)) for each in changed], vanished=vanished)
 
 
 def _headers(request: Request | None, endpoint: Endpoint) -> dict[str, str]:

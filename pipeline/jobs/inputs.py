@@ -60,13 +60,13 @@ def find_files(config: Config) -> list[Path]:
 def join_files(
     record: Record, layout: Layout, config: Config, found: Sequence[Path], *, notice: Callable[[str], None]
 ) -> list[JoinedFile]:
-    """Let new files join the job, and give all of them in the order of joining.
+    """Give the job's files in the order of joining, new ones behind those it has.
 
-    CSV and JSONL files that are still needed are staged. Raises MismatchError for a file whose content changed.
+    New ones join the record only by `record.add_files`: call that once it is known that their columns fit. CSV and JSONL
+    files that are still needed are staged. Raises MismatchError for a file whose content changed.
     """
-    anchor = layout.output.parent
     stored = {each.id: each for each in record.files()}
-    keys = [(key_of(path, anchor), path) for path in found]
+    keys = _keys(found, layout)
     joined = join([_known(each) for each in stored.values()], keys)
     if joined.changed:
         names = ", ".join(each.path for each in joined.changed[:3])
@@ -77,11 +77,19 @@ def join_files(
     for known, key in joined.moved:
         record.update_file(_with_path(stored[known.id], key))
     new = [_new_file(path, key, layout, config, len(stored) + number) for number, (key, path) in enumerate(joined.new)]
-    if new:
-        record.add_files(new)
     if joined.vanished:
         notice(f"{len(joined.vanished)} input files are gone, such as {joined.vanished[0].path}; their recorded rows stay")
-    return _laid_out(record, layout, config, dict(keys))
+    return _laid_out(record, [*record.files(), *new], layout, config, dict(keys))
+
+
+def vanished_rows(record: Record, layout: Layout, found: Sequence[Path]) -> int:
+    """Count the rows of the job whose files are not there any more."""
+    joined = join([_known(each) for each in record.files()], _keys(found, layout))
+    return sum(each.rows for each in joined.vanished)
+
+
+def _keys(found: Sequence[Path], layout: Layout) -> list[tuple[str, Path]]:
+    return [(key_of(path, layout.output.parent), path) for path in found]
 
 
 def _known(stored: StoredFile) -> KnownFile:
@@ -116,11 +124,13 @@ def _readable(path: Path, layout: Layout, config: Config, id_: int, identity: Fi
     return target
 
 
-def _laid_out(record: Record, layout: Layout, config: Config, here: dict[str, Path]) -> list[JoinedFile]:
+def _laid_out(
+    record: Record, joined: Sequence[StoredFile], layout: Layout, config: Config, here: dict[str, Path]
+) -> list[JoinedFile]:
     # Rows that are on record and in no retry need no input: a CSV file of last year is not staged again.
     needed = [part.part for part in record.parts() if part.left]
     files, start = [], 0
-    for stored in record.files():
+    for stored in joined:
         stop = start + stored.rows
         original = here.get(stored.path)
         wanted = record.job is None or stop > record.planned or any(part.start < stop and start < part.stop for part in needed)
@@ -221,10 +231,12 @@ class Fingerprints:
         """Hash one file after another until done or stopped. Blocking."""
         for each in self._files:
             assert each.original is not None
-            digest = self._digest(each.original)
-            if digest is None:
-                return
             stored = each.stored
+            digest = self._digest(each.original) if _untouched(each.original, stored) else None
+            if self._stopped:
+                return
+            if digest is None or not _untouched(each.original, stored):
+                continue  # it is not the file that joined any more, so its digest would prove the wrong content
             self._record.update_file(
                 StoredFile(stored.id, stored.path, stored.rows, stored.size, stored.mtime_ns, stored.inode, stored.footer, digest)
             )
@@ -243,3 +255,11 @@ class Fingerprints:
         except OSError:
             return None  # the source itself says what is wrong with the file
         return digest.hexdigest()
+
+
+def _untouched(path: Path, stored: StoredFile) -> bool:
+    try:
+        seen = path.stat()
+    except OSError:
+        return False
+    return (seen.st_size, seen.st_mtime_ns, seen.st_ino) == (stored.size, stored.mtime_ns, stored.inode)

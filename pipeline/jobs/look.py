@@ -10,13 +10,14 @@ from pipeline.checkpoint import progress_file
 from pipeline.checkpoint.entries import StoredRun
 from pipeline.checkpoint.layout import Layout
 from pipeline.checkpoint.lock import hold
-from pipeline.checkpoint.publish import verify_output
+from pipeline.checkpoint.publish import MANIFEST, manifest_stands, verify_output
 from pipeline.checkpoint.record import Record, open_record
 from pipeline.config import load_config
 from pipeline.core.errors import BusyError, ConfigError, DamagedError, MismatchError
-from pipeline.core.tally import Summary, Traffic, summarize
+from pipeline.core.tally import Summary, Tally, Traffic, summarize
 from pipeline.jobs import inputs
 from pipeline.jobs.place import layout_of
+from pipeline.sources import is_parquet
 from pipeline.sources.parquet import schema_of
 
 
@@ -36,12 +37,11 @@ class Standing:
 
 def find_layout(target: Path) -> Layout:
     """Give the layout of a job named by its config or its output. Raises ConfigError if it is neither."""
-    if target.suffix in (".yaml", ".yml"):
-        return layout_of(load_config(target))
-    name = str(target)
-    if name.rstrip("/").endswith(".rowcall"):
-        name = name.rstrip("/").removesuffix(".rowcall")
+    name = str(target).rstrip("/").removesuffix(".rowcall") if str(target).rstrip("/").endswith(".rowcall") else str(target)
     layout = Layout.of(Path(name), is_directory=Path(name).suffix != ".parquet" or Path(name).is_dir())
+    # A config may have any name; but no output is a file without the suffix .parquet.
+    if target.suffix in (".yaml", ".yml") or (target.is_file() and target.suffix != ".parquet"):
+        return layout_of(load_config(target))
     if not layout.has_record:
         raise ConfigError(
             f"{target}: no record of a job beside it ({layout.folder} is not there); name the config, or the output of a job"
@@ -73,8 +73,8 @@ def standing(target: Path, *, verify: bool = False) -> Standing:
 
 def _from_progress(layout: Layout, error: BusyError) -> Standing:
     content = progress_file.read(layout)
-    if content is None:
-        raise error
+    if content is None:  # it reads the input still, and nothing is known
+        return Standing(summarize(Tally(), Traffic(), rows=0, resumed=0, seconds=0.0, priced=False).to_json(), {}, str(error), ())
     live = content.pop("live", None)
     summary = {key: content[key] for key in Summary.__dataclass_fields__ if key in content}
     return Standing(summary, live if isinstance(live, dict) else {}, str(error), ())
@@ -90,6 +90,10 @@ def _from_record(record: Record, layout: Layout, *, verify: bool) -> Standing:
             proven = record.verify()
         except MismatchError as error:
             raise DamagedError(str(error)) from None
+        if not manifest_stands(record):
+            raise DamagedError(
+                f"{layout.output / MANIFEST}: is missing or does not list the output's files; `rowcall run` writes it anew"
+            )
     runs = tuple(record.runs())
     return Standing(_summary(record, layout, runs), {}, None, runs, proven)
 
@@ -160,7 +164,7 @@ def _never_asked(record: Record, layout: Layout) -> Iterator[pa.RecordBatch]:
         if stop > record.planned:
             path = layout.output.parent / stored.path
             staged = layout.staged / f"file-{stored.id:06d}.parquet"
-            readable = path if path.suffix == ".parquet" else staged
+            readable = path if is_parquet(path) else staged
             if readable.exists():
                 schema_of([readable])
                 file = inputs.JoinedFile(stored, 0, stored.rows, path, readable)

@@ -5,6 +5,7 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -13,10 +14,11 @@ from pipeline.checkpoint import progress_file
 from pipeline.checkpoint.entries import StoredJob
 from pipeline.checkpoint.layout import make_folder, preflight
 from pipeline.checkpoint.lock import hold
-from pipeline.checkpoint.publish import publish, set_aside, verify_output
+from pipeline.checkpoint.publish import manifest_stands, publish, set_aside, verify_output
 from pipeline.checkpoint.record import Record, open_record
+from pipeline.checkpoint.schema import output_schema
 from pipeline.config.facts import redacted
-from pipeline.core.errors import ConfigError, MismatchError, RowcallError, SourceError, StoppedError
+from pipeline.core.errors import ConfigError, MismatchError, RowcallError, SourceError, StoppedError, UnfinishedError
 from pipeline.core.interfaces import Observer
 from pipeline.core.keys import changes, digest
 from pipeline.core.parts import plan
@@ -33,6 +35,7 @@ from pipeline.jobs.place import layout_of
 from pipeline.jobs.watch import ProgressFile, Unwatched
 from pipeline.jobs.wiring import Endpoint, build_endpoint, build_renderer
 from pipeline.prompts import Renderer
+from pipeline.sources import head
 from pipeline.sources.parquet import schema_of
 from pipeline.version import __version__
 
@@ -69,7 +72,7 @@ class _Execution:
         if not found and not self._layout.has_record:
             raise SourceError(f"input.path: {', '.join(config.input.path)} matches no file")
         if job.fresh:
-            self._start_over()
+            self._start_over(found)
         make_folder(self._layout)
         with hold(self._layout), ExitStack() as stack:
             preflight(self._layout, allow_network_disk=config.checkpoint.allow_network_disk)
@@ -79,9 +82,15 @@ class _Execution:
                 self._observer.notice(f"{record.rescued} replies that an earlier run could not record were taken in")
             return self._with_record(record, endpoint, found)
 
-    def _start_over(self) -> None:
+    def _start_over(self, found: Sequence[Path]) -> None:
         if not self._layout.has_record and not self._layout.output.exists():
             return
+        # What would end the new job at once is found before the old one is taken from its place.
+        if not found:
+            raise SourceError(f"input.path: {', '.join(self._config.input.path)} matches no file")
+        schema = head(found, inputs.csv_options(self._config), rows=1).schema
+        build_renderer(self._config, schema.names)
+        output_schema(kept_schema(self._config, schema), self._config.output.prefix)
         make_folder(self._layout)
         with hold(self._layout):
             for old, new in set_aside(self._layout):
@@ -102,6 +111,8 @@ class _Execution:
         schema = self._input_schema(record, files)
         renderer, kept = self._columns(record, schema)
         self._store(record, endpoint, kept)
+        # Not before: a new file that does not fit has to be mended, and may change until it has joined.
+        record.add_files([each.stored for each in files[len(record.files()) :]])
         todo = self._plan(record, files)
         if todo.idle:
             return self._finish(record, None, todo, Traffic(), 0.0)
@@ -134,9 +145,9 @@ class _Execution:
 
     def _input_schema(self, record: Record, files: Sequence[inputs.JoinedFile]) -> pa.Schema | None:
         """Give the input's columns, or None when no file needs to be read any more."""
-        readable = [each.path for each in files if each.path is not None]
+        readable = [(each.path, each.original or each.path) for each in files if each.path is not None]
         if readable:
-            return schema_of(readable)
+            return schema_of([path for path, _ in readable], names=[name for _, name in readable])
         if record.job is not None:
             return None
         raise SourceError("the input has no readable file")
@@ -167,7 +178,7 @@ class _Execution:
             return Todo([], record.planned, again, idle=True)
         parts = [each.part for each in states if not each.sealed]
         parts += plan(record.planned, scope, self._config.checkpoint.part_rows, next_id=len(states))
-        published = record.published_rows == scope and all(each.published for each in states)
+        published = record.published_rows == scope and all(each.published for each in states) and manifest_stands(record)
         return Todo(parts, scope, again, idle=not parts and published)
 
     def _send(
@@ -192,7 +203,9 @@ class _Execution:
         try:
             if todo.parts:
                 engine = Engine(self._job, endpoint, renderer, source, record, files, progress, self._observer, self._interrupts)
-                result = engine.run(todo)
+                result = _told_apart(engine.run(todo))
+                if record.spared:
+                    self._observer.notice(f"{record.spared} rows keep their reply: the retry that was to replace it failed")
             traffic = result.traffic if result else Traffic()
             traffic.ambiguous += min(started.in_flight_of_dead, todo.rows)
             stopped = result is not None and result.stopped is not None
@@ -201,8 +214,11 @@ class _Execution:
             summary = self._finish(record, result, todo, traffic, result.seconds if result else 0.0)
         except RowcallError as error:
             stopped_by = replace(_nothing_sent(result, record, todo), stopped=str(error), stop_code=error.exit_code)
+            stopped_by = _told_apart(stopped_by)
             summary = self._finish(record, stopped_by, todo, stopped_by.traffic, stopped_by.seconds)
             progress.end(summary)
+            if error.exit_code == ConfigError.exit_code and stopped_by.traffic.requests:
+                raise UnfinishedError(str(error)) from error
             raise
         progress.end(summary)
         return summary
@@ -245,6 +261,13 @@ class _Execution:
             record.end_run(summary.to_json(), ended=time.time())
             progress_file.write_summary(self._layout, summary.to_json())
         return summary
+
+
+def _told_apart(result: Result) -> Result:
+    """Exit 2 says that nothing was sent; what is found only later needs a person all the same."""
+    if result.stop_code == ConfigError.exit_code and result.traffic.requests:
+        return replace(result, stop_code=UnfinishedError.exit_code)
+    return result
 
 
 def _nothing_sent(result: Result | None, record: Record, todo: Todo) -> Result:

@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from pipeline.config import Config
 from pipeline.config.facts import facts_of
@@ -51,8 +52,8 @@ def build_endpoint(config: Config, *, warn: Callable[[str], None], base_url: str
         wall=time.time,
     )
     check_plain_http(endpoint, provider.url, secrets)
-    if endpoint.ca_file is not None and not endpoint.ca_file.is_file():
-        raise ConfigError(f"endpoint.ca_file: {endpoint.ca_file} is not a file")
+    if endpoint.ca_file is not None:
+        _check_authorities(endpoint.ca_file)
     return Endpoint(
         provider,
         redactor,
@@ -64,6 +65,15 @@ def build_endpoint(config: Config, *, warn: Callable[[str], None], base_url: str
         ),
         facts_of(config, provider.url),
     )
+
+
+def _check_authorities(file: Path) -> None:
+    import ssl  # 30 ms that jobs without such a file need not spend here
+
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(file)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"endpoint.ca_file: {file} holds no authorities in PEM form ({error})") from None
 
 
 def build_renderer(config: Config, columns: Sequence[str]) -> Renderer:

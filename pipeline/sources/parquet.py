@@ -95,9 +95,12 @@ def count_rows(path: Path) -> int:
     return _opened([path])[0].stop
 
 
-def schema_of(files: Sequence[Path]) -> pa.Schema:
-    """Give the schema that these Parquet files agree on. Raises SourceError naming the file and column that do not."""
-    return agreed_schema((each.path, each.schema) for each in _opened(files))
+def schema_of(files: Sequence[Path], *, names: Sequence[Path] | None = None) -> pa.Schema:
+    """Give the schema that these Parquet files agree on. Raises SourceError naming the file and column that do not.
+
+    `names` are the files as their owner knows them, where these are staged copies.
+    """
+    return agreed_schema((name, each.schema) for name, each in zip(names or files, _opened(files), strict=True))
 
 
 def _opened(paths: Sequence[Path]) -> list[InputFile]:

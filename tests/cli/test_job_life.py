@@ -5,10 +5,13 @@ import os
 import time
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline import Job, Progress, run_job
+from pipeline import Job, Progress, RowcallError, run_job
+from pipeline.checkpoint.layout import Layout
+from pipeline.checkpoint.lock import hold
 from pipeline.simulate import Latency, SimulatorSettings, serve
 
 pytestmark = pytest.mark.network
@@ -102,6 +105,54 @@ def test_a_finished_file_may_vanish_and_a_changed_one_is_named(rowcall, tmp_path
     assert "b.csv" in ended.err
     assert "--fresh" in ended.err
     assert simulator.stats()["requests"] == 20
+
+
+def test_a_new_file_that_does_not_fit_may_be_mended_or_taken_away(rowcall, tmp_path, job, simulator):
+    rows(tmp_path, "in/a.csv", range(10))
+    assert rowcall("run", job, "-q").code == 0
+    odd = tmp_path / "in" / "b.csv"
+    odd.write_text("id,words\n010,digest:0000000a What is 10 + 1?\n")
+    for _ in range(2):
+        ended = rowcall("run", job, "-q")
+        assert (ended.code, "text" in ended.err) == (2, True)
+    odd.unlink()
+    assert rowcall("run", job, "-q").code == 0
+    rows(tmp_path, "in/b.csv", range(10, 12))
+    assert rowcall("run", job, "-q").code == 0
+    assert ids(tmp_path / "out.parquet") == numbered(12)
+    assert simulator.stats()["requests"] == 12
+
+
+def test_check_counts_rows_to_do_also_when_a_finished_file_has_gone(rowcall, tmp_path, job):
+    gone = rows(tmp_path, "in/a.csv", range(3))
+    assert rowcall("run", job, "-q").code == 0
+    gone.unlink()
+    rows(tmp_path, "in/b.csv", range(3, 5))
+    shown = rowcall("check", job).out
+    assert "to do: 2" in shown
+    assert "input: 5 rows" in shown
+
+
+def test_what_comes_to_light_after_rows_were_sent_is_no_exit_2(rowcall, tmp_path, job, simulator):
+    """An output that somebody else made meanwhile. Exit 2 says that nothing was sent."""
+    rows(tmp_path, "in/a.csv", range(10))
+    (tmp_path / "in" / "a.csv").rename(tmp_path / "a.csv")
+    target = tmp_path / "out.parquet"
+
+    class Meddler:
+        def progress(self, now: Progress) -> None:
+            if now.finished:
+                target.write_bytes(b"somebody else's")
+
+        def notice(self, text: str) -> None: ...
+
+    with pytest.raises(RowcallError, match="are not asked again") as refused:
+        run_job(Job.load(job, {"input.path": str(tmp_path / "a.csv")}), Meddler())
+    assert refused.value.exit_code == 5
+    target.unlink()
+    assert rowcall("run", job, "-q", "-i", "a.csv").code == 0
+    assert ids(target) == numbered(10)
+    assert simulator.stats()["requests"] == 10
 
 
 def test_a_project_that_was_moved_is_the_same_job(rowcall, tmp_path, job, simulator):
@@ -379,3 +430,53 @@ def test_every_config_that_is_shipped_passes_check(rowcall, config, monkeypatch)
     assert ended.code == 0, ended.err
     assert "the first request" in ended.out
     assert "canary" not in ended.out
+
+
+def test_fresh_leaves_the_old_output_in_place_when_the_new_job_cannot_begin(rowcall, tmp_path, job, simulator):
+    rows(tmp_path, "in/a.csv", range(10))
+    assert rowcall("run", job, "-q").code == 0
+    for wrong in (["-p", "{{ txet }}"], ["--set", "output.columns=[nope]"], ["-i", "no*.csv"]):
+        assert rowcall("run", job, "-q", "--fresh", *wrong).code == 2
+        assert ids(tmp_path / "out.parquet") == numbered(10)
+    assert rowcall("run", job, "-q").code == 0
+    assert simulator.stats()["requests"] == 10
+
+
+def test_a_config_may_have_any_name(rowcall, tmp_path, job):
+    rows(tmp_path, "in/a.csv", range(3))
+    named = job.rename(tmp_path / "nightly.conf")
+    assert rowcall("run", named, "-q").code == 0
+    assert rowcall("status", named).code == 0
+    assert rowcall("export", named, "all.csv").code == 0
+
+
+def test_status_has_an_answer_while_a_run_still_reads_its_input(rowcall, tmp_path, job):
+    (tmp_path / "out.parquet.rowcall").mkdir(mode=0o700)
+    layout = Layout.of(tmp_path / "out.parquet", is_directory=False)
+    with hold(layout):
+        shown = rowcall("status", job, "--json")
+    assert shown.code == 0
+    assert json.loads(shown.out)["rows"] == 0
+
+
+def test_export_names_the_column_that_only_parquet_can_hold(rowcall, tmp_path, job):
+    table = pa.table({"text": ["a"], "when": pa.array([2**60], pa.timestamp("us"))})
+    (tmp_path / "in").mkdir()
+    pq.write_table(table.append_column("often", pa.array([[2**60]], pa.list_(pa.timestamp("us")))), tmp_path / "in" / "a.parquet")
+    assert rowcall("run", job, "-q", "-i", "in/a.parquet").code == 0
+    ended = rowcall("export", "out.parquet", "all.csv")
+    assert ended.code == 2
+    assert "column often" in ended.err
+    assert not list(tmp_path.glob("*.csv"))
+    assert rowcall("export", "out.parquet", "all.parquet").code == 0
+
+
+@pytest.mark.parametrize("name", ["in/a.PARQUET", "in/a.parquet"])
+def test_export_shows_rows_that_were_never_asked(rowcall, tmp_path, job, name):
+    (tmp_path / "in").mkdir()
+    pq.write_table(pa.table({"id": numbered(20), "text": numbered(20)}), tmp_path / name)
+    assert rowcall("run", job, "-q", "-n", "5", "-i", name).code == 0
+    assert rowcall("export", "out.parquet", "all.parquet").code == 0
+    table = pq.read_table(tmp_path / "all.parquet")
+    assert table["id"].to_pylist() == numbered(20)
+    assert table["status"].to_pylist() == ["ok"] * 5 + ["pending"] * 15
