@@ -7,6 +7,7 @@ import os
 import secrets
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -59,7 +60,8 @@ def write_durably(path: Path, content: bytes, *, private: bool, temporary: Path 
             sync(file)
         beside.replace(path)
     except OSError:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):  # what went wrong before is what counts
+            beside.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
 

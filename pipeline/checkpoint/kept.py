@@ -6,6 +6,7 @@ On disk before the part's first row is sent, and checksummed: Arrow's own format
 import io
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -41,7 +42,8 @@ def write(layout: Layout, part: Part, schema: pa.Schema, batches: Iterable[pa.Re
         step("keep: synced")
         temporary.rename(layout.kept / name)
     except (OSError, InputChangedError):
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # what went wrong before is what counts
+            temporary.unlink(missing_ok=True)
         raise
     step("keep: renamed")
     files.sync_folder(layout.kept)

@@ -3,6 +3,7 @@
 import errno
 import os
 import stat
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -168,8 +169,9 @@ def _probe(folder: Path) -> None:
         first.rename(second)
         files.sync_folder(folder)
     finally:
-        first.unlink(missing_ok=True)
-        second.unlink(missing_ok=True)
+        for each in (first, second):
+            with suppress(OSError):  # what went wrong before is what counts
+                each.unlink(missing_ok=True)
 
 
 def _cannot(folder: Path, error: OSError) -> OutputError | StoppedError:

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import orjson
@@ -32,7 +33,8 @@ def seal(book: Book, layout: Layout, entry: PartEntry) -> None:
         book.step("seal: folder synced")
         seen = final.stat()
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # what went wrong before is what counts
+            temporary.unlink(missing_ok=True)
         raise StoppedError(
             f"{layout.parts}: part {entry.part.id} cannot be written ({error.strerror or error}); the journal has its rows: "
             "see that the disk is sound and has room, then run again"

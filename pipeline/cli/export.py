@@ -17,7 +17,7 @@ from pipeline.observe.wording import count
 @volume_options
 def command(target: Path, file: Path, verbose: int, quiet: bool) -> None:
     """Write all rows of the job as FILE (.parquet, .csv or .jsonl); rows without an outcome have status `pending`."""
-    rows, formulas = export(*export_batches(target), file)
+    rows, formulas = export(*export_batches(target, file), file)
     if quiet:
         return
     say([f"{count(rows)} rows written to {file}"])

@@ -128,7 +128,8 @@ def _laid_out(
     record: Record, joined: Sequence[StoredFile], layout: Layout, config: Config, here: dict[str, Path]
 ) -> list[JoinedFile]:
     # Rows that are on record and in no retry need no input: a CSV file of last year is not staged again.
-    needed = [part.part for part in record.parts() if part.left]
+    # An open part may have lost the columns that were set aside for it.
+    needed = [part.part for part in record.parts() if part.left or not part.sealed]
     files, start = [], 0
     for stored in joined:
         stop = start + stored.rows
@@ -144,15 +145,27 @@ def _laid_out(
 
 
 class JoinedSource:
-    """Implements core.interfaces.Source over all files of a job; rows of a vanished file come with the cell GONE."""
+    """Implements core.interfaces.Source over all files of a job; rows of a vanished file come with the cell GONE.
 
-    def __init__(self, files: Sequence[JoinedFile], *, prompt_columns: Sequence[str], kept_columns: Sequence[str]) -> None:
+    `schema` is what all files of the job agree on, if that is known: `columns` gives its types.
+    """
+
+    def __init__(
+        self,
+        files: Sequence[JoinedFile],
+        *,
+        prompt_columns: Sequence[str],
+        kept_columns: Sequence[str],
+        schema: pa.Schema | None = None,
+    ) -> None:
         self._files = [each for each in files if each.stop > each.start]
         self._segments: list[tuple[int, int, ParquetSource | None, str]] = []
         for group in _groups(self._files):
             start, stop = group[0].start, group[-1].stop
             paths = [each.path for each in group if each.path is not None]
-            source = ParquetSource(paths, prompt_columns=prompt_columns, kept_columns=kept_columns) if paths else None
+            source = None
+            if paths:
+                source = ParquetSource(paths, prompt_columns=prompt_columns, kept_columns=kept_columns, schema=schema)
             self._segments.append((start, stop, source, group[0].stored.path))
 
     def count(self) -> int:

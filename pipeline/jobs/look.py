@@ -127,32 +127,41 @@ def _summary(record: Record, layout: Layout, runs: tuple[StoredRun, ...]) -> dic
 # -- export
 
 
-def export_batches(target: Path) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+def export_batches(target: Path, file: Path) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
     """Give the rows of a job as its output would show them, in order, undone rows `pending`: a schema and batches.
 
-    Hold on to the iterator only while it is read: it keeps the job's lock. Raises BusyError beside a run.
+    Hold on to the iterator only while it is read: it keeps the job's lock. Raises BusyError beside a run, ConfigError if
+    the `file` they are meant for is one of the job's own.
     """
     layout = find_layout(target)
     if not layout.has_record:
         raise ConfigError(f"{target}: this job has no record yet; `rowcall run` begins it")
-    batches = _locked_batches(layout, target)
+    batches = _locked_batches(layout, file)
     schema = next(batches)
     assert isinstance(schema, pa.Schema)
     return schema, (each for each in batches if isinstance(each, pa.RecordBatch))
 
 
-def _locked_batches(layout: Layout, target: Path) -> Iterator[pa.Schema | pa.RecordBatch]:
+def _locked_batches(layout: Layout, file: Path) -> Iterator[pa.Schema | pa.RecordBatch]:
     with hold(layout, "export"):
         record = open_record(layout, create=False, read_only=True)
         try:
             if record.job is None:
                 raise ConfigError(f"{layout.output}: the record holds no job yet; `rowcall run` begins it")
+            _refuse_own(record, layout, file)
             yield record.job.output_schema
             for state in record.parts():
                 yield from record.batches(state.part)
             yield from _never_asked(record, layout)
         finally:
             record.close()
+
+
+def _refuse_own(record: Record, layout: Layout, file: Path) -> None:
+    place = file.resolve()
+    inputs_of_it = {(layout.output.parent / each.path).resolve() for each in record.files()}
+    if place in inputs_of_it or any(place.is_relative_to(each.resolve()) for each in (layout.output, layout.folder)):
+        raise ConfigError(f"{file}: belongs to the job itself; export to another place")
 
 
 def _never_asked(record: Record, layout: Layout) -> Iterator[pa.RecordBatch]:

@@ -37,6 +37,7 @@ from pipeline.jobs.wiring import Endpoint, build_endpoint, build_renderer
 from pipeline.prompts import Renderer
 from pipeline.sources import head
 from pipeline.sources.parquet import schema_of
+from pipeline.sources.schema import as_known
 from pipeline.version import __version__
 
 RETRY_KINDS = (*ERROR_KINDS, "length", "empty")
@@ -118,7 +119,7 @@ class _Execution:
             return self._finish(record, None, todo, Traffic(), 0.0)
         if todo.parts:
             inputs.check_vanished(record, files, todo.rows)
-        source = inputs.JoinedSource(files, prompt_columns=renderer.columns, kept_columns=kept.names)
+        source = inputs.JoinedSource(files, prompt_columns=renderer.columns, kept_columns=kept.names, schema=schema)
         return self._send(record, endpoint, renderer, source, files, todo)
 
     def _check_same(self, record: Record, endpoint: Endpoint) -> None:
@@ -147,7 +148,8 @@ class _Execution:
         """Give the input's columns, or None when no file needs to be read any more."""
         readable = [(each.path, each.original or each.path) for each in files if each.path is not None]
         if readable:
-            return schema_of([path for path, _ in readable], names=[name for _, name in readable])
+            schema = schema_of([path for path, _ in readable], names=[name for _, name in readable])
+            return schema if record.job is None else as_known(schema, record.job.schema)
         if record.job is not None:
             return None
         raise SourceError("the input has no readable file")

@@ -4,6 +4,7 @@ import csv
 import os
 import secrets
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -41,7 +42,8 @@ def export(schema: pa.Schema, batches: Batches, target: Path) -> tuple[int, int]
     except OSError as error:
         raise StoppedError(f"{target}: cannot be written: {(error.strerror or type(error).__name__).lower()}") from None
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # what went wrong before is what counts
+            temporary.unlink(missing_ok=True)
     return rows, formulas
 
 

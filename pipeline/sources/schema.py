@@ -33,6 +33,15 @@ def agreed_schema(schemas: Iterable[tuple[Path, pa.Schema]]) -> pa.Schema:
     return agreed
 
 
+def as_known(schema: pa.Schema, known: pa.Schema) -> pa.Schema:
+    """Give the schema with the columns of `known` first, in its order, and in its types wherever these hold the same values.
+
+    So files that join a job later, or are read again without those before them, fit under what was recorded first.
+    """
+    ours = [_known_field(field, schema.field(field.name)) for field in known if field.name in schema.names]
+    return pa.schema([*ours, *(field for field in schema if field.name not in known.names)])
+
+
 def conformed(batch: pa.RecordBatch, schema: pa.Schema, path: Path) -> pa.RecordBatch:
     """Give the schema's columns of a batch, in its order and types. Raises SourceError for a column that does not fit."""
     if not schema.names:
@@ -88,6 +97,11 @@ def _agreed_field(ours: "pa.Field[Any]", first: Path, theirs: "pa.Field[Any]", p
             f"{shown(first)}; one job's files need the same types"
         )
     return ours.with_type(type_).with_nullable(ours.nullable or theirs.nullable)
+
+
+def _known_field(known: "pa.Field[Any]", found: "pa.Field[Any]") -> "pa.Field[Any]":
+    fits = common_type(known.type, found.type) == known.type and (known.nullable or not found.nullable)
+    return known if fits else found
 
 
 _TEXTS = (is_.is_string, is_.is_large_string, is_.is_string_view)

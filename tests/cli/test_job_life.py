@@ -480,3 +480,60 @@ def test_export_shows_rows_that_were_never_asked(rowcall, tmp_path, job, name):
     table = pq.read_table(tmp_path / "all.parquet")
     assert table["id"].to_pylist() == numbered(20)
     assert table["status"].to_pylist() == ["ok"] * 5 + ["pending"] * 15
+
+
+def test_files_whose_columns_differ_in_order_or_wrapping_fit_whenever_they_come(rowcall, tmp_path, job, simulator):
+    """Found by hand: what a first run takes together was refused when it came apart, by a stop or a night between."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    first = pa.table({"id": numbered(10), "text": ["digest:00000000 What is 1 + 1?"] * 10, "note": [None] * 9 + ["x"]})
+    pq.write_table(first, folder / "a.parquet")
+    second = pa.table(
+        {"note": pa.nulls(5), "text": pa.array(["digest:00000000 What is 1 + 1?"] * 5, pa.large_string()), "id": numbered(5)}
+    )
+    job.write_text(job.read_text().replace("in/*.csv", "in/*.parquet"))
+    assert rowcall("run", job, "-q").code == 0
+    pq.write_table(second, folder / "b.parquet")
+    assert rowcall("run", job, "-q", "-n", "12").code == 0
+    ended = rowcall("run", job, "-q")
+    assert ended.code == 0, ended.err
+    assert ids(tmp_path / "out.parquet") == numbered(10) + numbered(5)
+    assert simulator.stats()["requests"] == 15
+    assert rowcall("status", job, "--verify").code == 0
+
+
+def test_columns_set_aside_that_were_lost_are_set_aside_anew_though_every_row_is_on_record(rowcall, tmp_path, job, simulator):
+    rows(tmp_path, "in/a.csv", range(7))
+    layout = Layout.of(tmp_path / "out.parquet", is_directory=False)
+
+    class InTheWay:
+        def progress(self, now: Progress) -> None:
+            if layout.parts.is_dir():
+                layout.parts.rmdir()
+                layout.parts.write_text("no folder to seal into")
+
+        def notice(self, text: str) -> None: ...
+
+    assert run_job(Job.load(job), InTheWay()).exit_code == 3
+    layout.parts.unlink()
+    lost = list(layout.kept.iterdir())
+    assert lost
+    for each in lost:
+        each.unlink()
+    ended = rowcall("run", job, "-q")
+    assert ended.code == 0, ended.err
+    assert ids(tmp_path / "out.parquet") == numbered(7)
+    assert simulator.stats()["requests"] == 7
+
+
+def test_export_never_writes_over_the_job_s_own_files(rowcall, tmp_path, job):
+    rows(tmp_path, "in/a.csv", range(3))
+    assert rowcall("run", job, "-q").code == 0
+    before = (tmp_path / "out.parquet").read_bytes()
+    (tmp_path / "link.parquet").symlink_to("out.parquet")
+    for target in ("out.parquet", "./in/../out.parquet", "out.parquet.rowcall/x.csv", "in/a.csv", "link.parquet"):
+        ended = rowcall("export", job, target)
+        assert ended.code == 2, target
+        assert "belongs to the job" in ended.err
+    assert (tmp_path / "out.parquet").read_bytes() == before
+    assert rowcall("run", job, "-q").code == 0
