@@ -70,8 +70,8 @@ class Record:
             return self.book.record(batch)
         except StoppedError as error:
             path = rescue.spill(self.layout, self.book.id, batch)
-            fate = f"saved in {path}, which the next run takes in" if path else "lost, for no folder took them"
-            raise StoppedError(f"{error} ({len(batch)} replies were {fate})") from error
+            fate = f"replies saved in {path}, which the next run takes in" if path else "replies lost, for no folder took them"
+            raise StoppedError(f"{error} ({fate}: {len(batch)})") from error
 
     def missing(self, part: Part) -> list[range]:
         """Give the rows of the part that still have to be asked, as ascending ranges; all of them if it is not known yet."""

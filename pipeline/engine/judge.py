@@ -150,7 +150,8 @@ class Judge:
             self._holds += 1
         elif hint is None:
             hint = 0.0
-        if hint is None:
+        # An endpoint that goes on naming moments ("Retry-After: 0") gets the wait of one that names nothing.
+        if hint is None or (hint < self._policy.base_delay and self._holds > 1):
             span = max(self._policy.max_delay - self._policy.base_delay, 0.0)
             hint = self._policy.base_delay + min(backoff(self._holds - 1, draw=self._draw(), policy=self._policy), span)
         if hint > 0:

@@ -189,6 +189,7 @@ class Run:
             self._stop.request(str(error), error.exit_code)
         finally:
             self._feed.close()
+            self._look_for_standstill()
 
     async def _feed_part(self, part: Part) -> None:
         loop = asyncio.get_running_loop()

@@ -5,7 +5,7 @@ A file joins the job once. Later it may vanish (its recorded rows stand), move, 
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,7 +14,7 @@ from pipeline.checkpoint.entries import StoredFile
 from pipeline.checkpoint.layout import Layout
 from pipeline.checkpoint.record import Record
 from pipeline.config import Config
-from pipeline.core.errors import BadRowError, MismatchError, SourceError
+from pipeline.core.errors import BadRowError, MismatchError, SourceError, StoppedError
 from pipeline.core.interfaces import Render
 from pipeline.core.types import Prompt, Row
 from pipeline.sources import (
@@ -102,7 +102,7 @@ def _known(stored: StoredFile) -> KnownFile:
 
 
 def _with_path(stored: StoredFile, key: str) -> StoredFile:
-    return StoredFile(stored.id, key, stored.rows, stored.size, stored.mtime_ns, stored.inode, stored.footer, stored.sha256)
+    return replace(stored, path=key)
 
 
 def _new_file(path: Path, key: str, layout: Layout, config: Config, id_: int) -> StoredFile:
@@ -250,9 +250,10 @@ class Fingerprints:
                 return
             if digest is None or not _untouched(each.original, stored):
                 continue  # it is not the file that joined any more, so its digest would prove the wrong content
-            self._record.update_file(
-                StoredFile(stored.id, stored.path, stored.rows, stored.size, stored.mtime_ns, stored.inode, stored.footer, digest)
-            )
+            try:
+                self._record.update_file(replace(stored, sha256=digest))
+            except StoppedError:
+                return  # the disk failed; the run itself says so
 
     def stop(self) -> None:
         self._stopped = True

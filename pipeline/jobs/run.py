@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -104,7 +104,7 @@ class _Execution:
         # Somebody who mends the config or the input after a first try that came to nothing is not asked about it.
         record.clear_if_blank()
         self._check_same(record, endpoint)
-        if self._job.retry_failed is not None:
+        if self._job.retry_failed is not None and not self._limit_is_too_small(record):
             # Before the files are joined: rows to be asked again need their input once more.
             number = record.redo(self._job.retry_failed or None) if record.job else 0
             self._observer.notice(f"{number} rows are to be asked again")
@@ -173,7 +173,7 @@ class _Execution:
         scope = total if limit is None else min(limit, total)
         states = record.parts()
         again = sum(each.left - (len(each.part) - each.tally.done) for each in states)
-        if scope < record.planned:
+        if self._limit_is_too_small(record):
             self._observer.notice(
                 f"--limit {limit} is less than the {record.planned} rows that earlier runs took up: nothing is sent or published"
             )
@@ -182,6 +182,9 @@ class _Execution:
         parts += plan(record.planned, scope, self._config.checkpoint.part_rows, next_id=len(states))
         published = record.published_rows == scope and all(each.published for each in states) and manifest_stands(record)
         return Todo(parts, scope, again, idle=not parts and published)
+
+    def _limit_is_too_small(self, record: Record) -> bool:
+        return self._job.limit is not None and self._job.limit < record.planned
 
     def _send(
         self,
@@ -246,7 +249,7 @@ class _Execution:
         )
 
     def _finish(self, record: Record, result: Result | None, todo: Todo, traffic: Traffic, seconds: float) -> Summary:
-        tally = record.tally()
+        tally = result.tally if result else record.tally()
         summary = summarize(
             tally,
             traffic,
@@ -260,8 +263,14 @@ class _Execution:
             output=str(self._layout.output) if record.published_rows is not None else None,
         )
         if not todo.idle:
-            record.end_run(summary.to_json(), ended=time.time())
-            progress_file.write_summary(self._layout, summary.to_json())
+            try:
+                record.end_run(summary.to_json(), ended=time.time())
+            except StoppedError:
+                if summary.stopped is None:
+                    raise
+                # The disk is what stopped it, and why says more than a second complaint would.
+            with suppress(OSError):  # the journal has it all
+                progress_file.write_summary(self._layout, summary.to_json())
         return summary
 
 

@@ -537,3 +537,12 @@ def test_export_never_writes_over_the_job_s_own_files(rowcall, tmp_path, job):
         assert "belongs to the job" in ended.err
     assert (tmp_path / "out.parquet").read_bytes() == before
     assert rowcall("run", job, "-q").code == 0
+
+
+def test_a_retry_under_too_small_a_limit_marks_nothing_for_later(rowcall, tmp_path, job, simulator):
+    rows(tmp_path, "in/a.csv", range(4))
+    assert rowcall("run", job, "-q", "--set", "request.max_tokens=1").code == 0
+    changed = ["--set", "request.max_tokens=1"]
+    assert rowcall("run", job, "-q", "-n", "2", "--retry-failed=length,empty", *changed).code == 0
+    assert rowcall("run", job, "-q", *changed).code == 0
+    assert simulator.stats()["requests"] == 4

@@ -256,6 +256,14 @@ def test_rows_that_wait_for_a_witness_do_not_wait_for_ever_when_the_last_row_is_
         assert (seen.result.stopped, seen.failed) == (None, wanted)
 
 
+@pytest.mark.parametrize("hint", ["0", "0.001"])
+def test_an_endpoint_that_names_only_moments_is_not_hammered(hint):
+    full = Response(429, {"retry-after": hint}, b"")
+    seen = play(Case(rows=200, script=lambda row, nth, now: full if now < 120 else 200, latency=0.02))
+    assert seen.result.tally.ok == 200
+    assert sum(at < 120 for at, _ in seen.transport.sends) < 100
+
+
 def test_nothing_is_sent_before_the_time_the_endpoint_named_and_no_attempt_is_charged():
     def script(row: int, nth: int, now: float) -> Answer:
         return Response(429, {"retry-after": "30"}, b"") if 10 <= now < 15 else 200
