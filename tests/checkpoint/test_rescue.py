@@ -40,7 +40,7 @@ def broken(desk: Desk) -> Record:
 
 def test_replies_that_could_not_be_committed_are_taken_in_by_the_next_run(desk_of_file: Desk) -> None:
     record = broken(desk_of_file)
-    with pytest.raises(StoppedError, match=r"disk I/O error.*1 replies were saved in .*rescue-"):
+    with pytest.raises(StoppedError, match=r"disk I/O error.*replies saved in .*rescue-.*: 1"):
         record.record([ok(2, "paid \ud800 for")])
     with pytest.raises(StoppedError, match="saved"):
         record.record([ok(3), failed(4)])
