@@ -26,6 +26,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from pipeline.config import checks
+from pipeline.core.tokens import most_completion
 
 # The type of an error that is about its whole section, although one field's check found it.
 ABOUT_SECTION = "section"
@@ -252,6 +253,8 @@ class StopConfig(Section):
     grace_s: NotNegative | None = Field(
         None, description="how long a stop waits for what is in flight; null: the endpoint's timeout"
     )
+    max_failed: Annotated[int, Field(ge=0)] | None = Field(None, description="stop once more rows than this have failed")
+    max_cost: Positive | None = Field(None, description="never spend more, by pricing; needs pricing and request.max_tokens")
 
 
 class PricingConfig(Section):
@@ -310,9 +313,21 @@ class Config(Section):
     limits: Limits = Field(Limits(), description="how much at once")
     retry: Retry = Field(Retry(), description="when a send failed")
     stop: StopConfig = Field(StopConfig(), description="when to stop early")
-    pricing: PricingConfig = Field(PricingConfig(), description="what the endpoint charges")
+    pricing: PricingConfig = Field(PricingConfig(), description="what the endpoint charges", validate_default=True)
     output: Output = Field(description="what is written")
     checkpoint: Checkpoint = Field(Checkpoint(), description="where and how the job's record is kept")
+
+    @field_validator("pricing")
+    @classmethod
+    def _enough_for_max_cost(cls, pricing: PricingConfig, info: ValidationInfo) -> PricingConfig:
+        stop, request = info.data.get("stop"), info.data.get("request")
+        if stop is None or stop.max_cost is None:
+            return pricing
+        if not pricing.model_fields_set:
+            raise _section_error("stop.max_cost needs prices, such as prompt_per_million and completion_per_million")
+        if request is not None and most_completion(request) is None:
+            raise _section_error("stop.max_cost needs request.max_tokens: without it nobody knows what a reply may cost")
+        return pricing
 
     @field_validator("output")
     @classmethod

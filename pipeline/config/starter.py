@@ -60,7 +60,10 @@ limits:
 
 # pricing: {{prompt_per_million: 0.15, completion_per_million: 0.60}}   # fills the cost column
 
-# stop: {{deadline: 8h}}             # send nothing after it; the same command goes on later
+# stop:                            # end early; the same command goes on later
+#   deadline: 8h                   # send nothing after it
+#   max_failed: 100                # once more rows than this have failed
+#   max_cost: 5                    # before more is spent, by pricing and request.max_tokens
 
 output:
   path: out/{"captions" if images else "answers"}.parquet   # no suffix: a folder of parts

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from pipeline.core.types import Reply
+from pipeline.core.types import Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,14 +17,14 @@ class Pricing:
     def known(self) -> bool:
         return not (self.prompt_per_million is None and self.completion_per_million is None and self.per_request is None)
 
-    def cost(self, reply: Reply) -> float | None:
+    def cost(self, usage: Usage) -> float | None:
         """Give the cost of a reply; None without prices, or where a priced token count is missing."""
         if not self.known:
             return None
         total = self.per_request or 0.0
         for price, tokens in (
-            (self.prompt_per_million, reply.usage.prompt),
-            (self.completion_per_million, reply.usage.completion),
+            (self.prompt_per_million, usage.prompt),
+            (self.completion_per_million, usage.completion),
         ):
             if price is not None:
                 if tokens is None:

@@ -1,5 +1,8 @@
 """Rough token counts, known before anything is sent: for pacing, and for what `check` announces. Never for the output columns."""
 
+from collections.abc import Mapping
+from typing import Any
+
 # English prose in the usual vocabularies. Counted in UTF-8 bytes rather than characters, so that scripts of three bytes
 # a character, which cost near a token each, are not taken for a quarter of one.
 BYTES_PER_TOKEN = 4
@@ -7,11 +10,13 @@ BYTES_PER_TOKEN = 4
 TOKENS_PER_IMAGE = 765
 
 
-def estimate(*, text_bytes: int, images: int = 0, most_completion: object = None) -> int:
-    """Give about how many tokens a request uses, prompt and completion together.
+def most_completion(request: Mapping[str, Any]) -> int | None:
+    """Give how many completion tokens a reply may have by the request's own limit, None if it sets none."""
+    most = request.get("max_completion_tokens", request.get("max_tokens"))
+    return most if isinstance(most, int) and not isinstance(most, bool) and most > 0 else None
 
-    `most_completion` is the request's own limit, as the config gave it; anything but a positive whole number counts as
-    none given, and then only the prompt is counted.
-    """
-    limit = most_completion if isinstance(most_completion, int) and not isinstance(most_completion, bool) else 0
-    return -(-text_bytes // BYTES_PER_TOKEN) + images * TOKENS_PER_IMAGE + max(limit, 0)
+
+def estimate(*, text_bytes: int, images: int = 0, most_completion: int | None = None) -> int:
+    """Give about how many tokens a request uses, prompt and completion together; without a limit of the completion, only
+    the prompt's."""
+    return -(-text_bytes // BYTES_PER_TOKEN) + images * TOKENS_PER_IMAGE + (most_completion or 0)

@@ -4,10 +4,10 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import ExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
+from pipeline.core.budget import Budget
 from pipeline.core.errors import RowcallError
 from pipeline.core.interfaces import Journal, Observer, Provider, Render, Source, Transport
 from pipeline.core.pacing import Pacer
@@ -23,11 +23,11 @@ from pipeline.engine.recorder import Recorder
 from pipeline.engine.sealing import Sealing
 from pipeline.engine.send import Builder, Sent, send
 from pipeline.engine.settings import Settings
+from pipeline.engine.spending import Spending
 from pipeline.engine.stop import Stop, Stopped
+from pipeline.engine.threads import Threads
 
 TICK_S = 1.0
-# Threads that read image files for rendering: reading is short, and the page cache serves most of it.
-RENDER_THREADS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,29 +63,6 @@ class Result:
     seconds: float
     stopped: str | None
     stop_code: int
-
-
-@dataclass(slots=True)
-class Threads:
-    """One thread a kind of blocking work, so that commits never queue behind reads or seals."""
-
-    commit: Executor
-    read: Executor
-    seal: Executor
-    render: Executor | None
-    _stack: ExitStack = field(default_factory=ExitStack)
-
-    @classmethod
-    def start(cls, *, render: bool) -> "Threads":
-        stack = ExitStack()
-        commit, read, seal = (
-            stack.enter_context(ThreadPoolExecutor(1, f"rowcall-{name}")) for name in ("commit", "read", "seal")
-        )
-        pool = stack.enter_context(ThreadPoolExecutor(RENDER_THREADS, "rowcall-render")) if render else None
-        return cls(commit, read, seal, pool, stack)
-
-    def close(self) -> None:
-        self._stack.close()
 
 
 class Run:
@@ -143,8 +120,9 @@ class Run:
             notice=observer.notice,
         )
         self._any_reply = False
-        self._recorder = Recorder(journal, threads.commit, stop, self._books.committed)
+        self._recorder = Recorder(journal, threads.commit, stop, self._committed)
         self._sealing = Sealing(journal, threads.seal, stop, most_open_bytes=settings.most_open_bytes)
+        self._spending = Spending(_budget(settings, work.tally.cost), stop)
         self._withheld: list[tuple[Task, Sent]] = []
         self._posting: set[asyncio.Task[None]] = set()
 
@@ -232,11 +210,12 @@ class Run:
                 self._look_for_standstill()
                 continue
             try:
-                async with self._gate.slot(request.tokens) as alone:
+                async with self._spending.bill(request.tokens) as bill, self._gate.slot(request.tokens) as alone:
                     async with self._may_be_cut_off():
                         sent = await send(
                             request, self._transport, self._provider, now=self._clock.now, may_resend=not task.freed
                         )
+                    bill.take(sent.result, self._cost(sent.result))
                     del request  # the body is built again for another send, rather than kept while the row waits
                     await self._follow(task, sent, self._judge.judge(task, sent, alone=alone))
             except Stopped:
@@ -278,8 +257,18 @@ class Run:
             self._judge.nobody_left_to_ask()
 
     def _outcome(self, task: Task, sent: Sent, result: Reply | Fault) -> Outcome:
-        cost = self._settings.pricing.cost(result) if isinstance(result, Reply) else None
-        return Outcome(task.row.index, task.attempts, sent.elapsed, result, cost)
+        return Outcome(task.row.index, task.attempts, sent.elapsed, result, self._cost(result))
+
+    def _cost(self, result: Reply | Fault) -> float | None:
+        return self._settings.pricing.cost(result.usage) if isinstance(result, Reply) else None
+
+    def _committed(self, batch: list[Outcome], replaced: Tally | None) -> None:
+        before, most = self._books.tally.failed, self._settings.max_failed
+        self._books.committed(batch, replaced)
+        failed = self._books.tally.failed
+        # Rows of a retry that fail again raise nothing.
+        if most is not None and failed > most and failed > before:
+            self._stop.request(f"stop.max_failed: {failed} rows have failed, more than the {most} it allows", 5)
 
     async def _end(self, task: Task, outcome: Outcome) -> None:
         recorded = await self._recorder.record(outcome)
@@ -329,6 +318,7 @@ class Run:
         self._feed.stop()
         self._gate.stopped()
         self._sealing.look_again()
+        self._spending.stopped()
         await asyncio.sleep(self._settings.grace)
         self._judge.traffic.requests += len(self._posting)
         self._judge.traffic.ambiguous += len(self._posting)
@@ -338,6 +328,18 @@ class Run:
 
 def _pacer(per_minute: float | None) -> Pacer | None:
     return Pacer(per_minute) if per_minute is not None else None
+
+
+def _budget(settings: Settings, spent: float) -> Budget | None:
+    if settings.max_cost is None:
+        return None
+    return Budget(
+        settings.max_cost,
+        spent=spent,
+        pricing=settings.pricing,
+        most_completion=settings.most_completion,
+        choices=settings.choices,
+    )
 
 
 def _next(batches: Iterator[Sequence[Row]]) -> Sequence[Row] | None:

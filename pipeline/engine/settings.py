@@ -10,7 +10,11 @@ NO_PRICES = Pricing()
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How to run. `grace`: seconds for which requests in flight are awaited after a stop. `deadline`: seconds since the epoch."""
+    """How to run. `grace`: seconds for which requests in flight are awaited after a stop. `deadline`: seconds since the epoch.
+
+    `max_cost` is in the currency of `pricing`; `most_completion` the completion tokens that each of a request's
+    `choices` may come to.
+    """
 
     concurrency: int
     policy: RetryPolicy
@@ -20,6 +24,10 @@ class Settings:
     tokens_per_minute: float | None = None
     most_open_bytes: int = 4096 * 2**20
     pricing: Pricing = NO_PRICES
+    max_failed: int | None = None
+    max_cost: float | None = None
+    most_completion: int = 0
+    choices: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,8 @@ from pipeline.core.errors import BadRowError, BusyError, SourceError
 from pipeline.core.keys import changes
 from pipeline.core.pricing import Pricing
 from pipeline.core.redact import HIDDEN
-from pipeline.core.types import Prompt, Reply, Request, Usage
+from pipeline.core.tokens import most_completion
+from pipeline.core.types import Prompt, Request, Usage
 from pipeline.jobs import inputs
 from pipeline.jobs.columns import kept_schema
 from pipeline.jobs.job import Job
@@ -192,8 +193,7 @@ def _cost(job: Job, rendered: _Rendered, left: int) -> float | None:
     pricing = Pricing(**job.config.pricing.model_dump())
     if not pricing.known or not rendered.asked:
         return None
-    most = job.config.request.get("max_completion_tokens", job.config.request.get("max_tokens", 0))
-    completion = most if isinstance(most, int) else 0
+    completion = most_completion(job.config.request) or 0
     prompt = max(rendered.tokens // rendered.asked - completion, 0)
-    one = pricing.cost(Reply(None, usage=Usage(prompt, completion, None)))
+    one = pricing.cost(Usage(prompt, completion))
     return None if one is None else one * left

@@ -12,8 +12,9 @@ from pipeline.checkpoint.record import Record
 from pipeline.core.errors import ConfigError, RowcallError
 from pipeline.core.interfaces import Observer
 from pipeline.core.types import Part
-from pipeline.engine.run import Result, Run, Threads, Work
+from pipeline.engine.run import Result, Run, Work
 from pipeline.engine.stop import Stop
+from pipeline.engine.threads import Threads
 from pipeline.jobs import inputs, signals
 from pipeline.jobs.job import Job
 from pipeline.jobs.watch import Both, ProgressFile

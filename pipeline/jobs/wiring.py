@@ -13,6 +13,7 @@ from pipeline.core.errors import ConfigError
 from pipeline.core.pricing import Pricing
 from pipeline.core.redact import Redactor
 from pipeline.core.retry import RetryPolicy
+from pipeline.core.tokens import most_completion
 from pipeline.engine.settings import Settings, TransportSettings
 from pipeline.jobs.deadline import deadline_of
 from pipeline.prompts import PromptSettings, Renderer, build_render
@@ -105,5 +106,9 @@ def engine_settings(config: Config, *, deadline: float | None) -> Settings:
         requests_per_minute=config.limits.requests_per_minute,
         tokens_per_minute=config.limits.tokens_per_minute,
         most_open_bytes=int(config.checkpoint.max_open_megabytes * 2**20),
-        pricing=Pricing(config.pricing.prompt_per_million, config.pricing.completion_per_million, config.pricing.per_request),
+        pricing=Pricing(**config.pricing.model_dump()),
+        max_failed=config.stop.max_failed,
+        max_cost=config.stop.max_cost,
+        most_completion=most_completion(config.request) or 0,
+        choices=choices if isinstance(choices := config.request.get("n"), int) else 1,
     )

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from pipeline.core.errors import ConfigError
 from pipeline.core.retry_after import SPOKEN, retry_after
-from pipeline.core.tokens import estimate
+from pipeline.core.tokens import estimate, most_completion
 from pipeline.core.types import Fault, FaultKind, Prompt, Reply, Request, Response
 from pipeline.providers.body import body_of, image_count, opening_of, text_size
 from pipeline.providers.endpoint import Dialect, EndpointSettings, headers_of, origin_of, url_of
@@ -48,7 +48,7 @@ class ChatProvider:
         self._wall = wall
         self._headers = headers_of(dialect, settings)
         self._opening = opening_of(settings.params, settings.model if dialect.model_in_body else None)
-        self._most_completion = settings.params.get("max_completion_tokens", settings.params.get("max_tokens"))
+        self._most_completion = most_completion(settings.params)
 
     def encode(self, prompt: Prompt) -> Request:
         """Build the request; the same prompt gives equal bytes. Raises BadRowError if the row's values are no JSON."""

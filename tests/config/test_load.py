@@ -104,6 +104,8 @@ def test_defaults_are_those_the_documentation_names(write):
         pytest.param(("input", {"path": "x.csv", "csv": {"types": {"a": "int"}}}), ["types.a", "'int'", "int64"], id="csv type"),
         pytest.param(("input", {"path": "x.csv", "csv": {"encoding": "utf-9"}}), ["encoding", "utf-9"], id="encoding"),
         pytest.param(("stop", {"deadline": "soon"}), ["deadline", "'soon'", "2h"], id="deadline"),
+        pytest.param(("stop", {"max_cost": 5}), ["stop.max_cost needs prices"], id="max_cost without prices"),
+        pytest.param(("stop", {"max_failed": -1}), ["stop.max_failed", "at least 0"], id="max_failed"),
         pytest.param(("request", {"messages": []}), ["request.messages", "refused"], id="request.messages"),
     ],
 )
@@ -419,3 +421,10 @@ def test_the_output_is_a_file_or_a_folder_by_its_name(write, path, directory):
     config = load_config(write(GOOD), [parse_set(f"output.path={path}")])
     assert config.output.is_directory is directory
     assert config.output.place == Path.cwd() / path
+
+
+def test_a_cost_limit_needs_to_know_how_long_a_reply_may_be(write):
+    priced = GOOD + "stop: {max_cost: 5}\npricing: {per_request: 0.01}\n"
+    with pytest.raises(ConfigError, match=r"stop.max_cost needs request.max_tokens"):
+        load_config(write(priced))
+    assert load_config(write(priced + "request: {max_tokens: 10}\n")).stop.max_cost == 5

@@ -14,7 +14,7 @@ from pipeline.core.pricing import Pricing
 from pipeline.core.retry import Abort, Fail, Retry, RetryPolicy, decide
 from pipeline.core.start import Start
 from pipeline.core.streak import Streak
-from pipeline.core.types import Fault, FaultKind, Reply, Usage
+from pipeline.core.types import Fault, FaultKind, Usage
 
 POLICY = RetryPolicy()
 
@@ -187,7 +187,7 @@ def test_gaps_and_what_is_present_make_the_whole(present):
     ],
 )
 def test_costs(pricing, usage, cost):
-    assert pricing.cost(Reply("x", usage=usage)) == cost
+    assert pricing.cost(usage) == cost
 
 
 def test_counters_of_lost_answers_accept_a_counter():

@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 from pipeline.core.errors import BadRowError
 from pipeline.core.interfaces import Render
 from pipeline.core.parts import plan
+from pipeline.core.pricing import Pricing
 from pipeline.core.retry import RetryPolicy
 from pipeline.core.tally import Tally
 from pipeline.core.types import Fault, FaultKind, Prompt, Reply, Response, Row
-from pipeline.engine.run import Result, Run, Threads, Work
+from pipeline.engine.run import Result, Run, Work
 from pipeline.engine.settings import Settings
 from pipeline.engine.stop import Stop
+from pipeline.engine.threads import Threads
 from tests.fakes import (
     Answer,
     FakeJournal,
@@ -374,6 +376,48 @@ def test_waiting_rows_keep_no_slot_at_forty_percent_faults():
     assert seen.result.stopped is None
     busy = len(seen.transport.sends) / 8
     assert seen.seconds < busy * 1.3
+
+
+PRICED = replace(SETTINGS, pricing=Pricing(prompt_per_million=100.0, completion_per_million=1000.0), most_completion=5)
+# FakeProvider: every request is estimated at 10 tokens, 5 of them the reply's, and every reply has 3 and 2.
+WORST, REAL = 5 * 4 * 100e-6 + 5 * 1000e-6, 3 * 100e-6 + 2 * 1000e-6
+
+
+@pytest.mark.parametrize("rows_paid_for", [20, 3.5])
+@pytest.mark.parametrize("concurrency", [1, 8])
+def test_a_run_stops_before_it_could_spend_more_than_allowed_and_a_raised_limit_goes_on(rows_paid_for, concurrency):
+    limited = replace(PRICED, max_cost=rows_paid_for * REAL, concurrency=concurrency)
+    case = Case(rows=100, settings=limited)
+    seen = play(case)
+    spent = seen.result.tally.cost
+    assert seen.result.stop_code == 5
+    assert "stop.max_cost" in (seen.result.stopped or "")
+    assert rows_paid_for * REAL - WORST < spent <= rows_paid_for * REAL
+    assert len(seen.transport.sends) == len(seen.journal.done)
+    again = play(replace(case, settings=replace(limited, max_cost=100 * WORST), tally=seen.result.tally))
+    assert (again.result.stopped, again.result.tally.ok) == (None, 100)
+
+
+def test_replies_that_were_lost_after_they_may_have_been_billed_count_as_spent():
+    lost = Fault(FaultKind.TRANSIENT, "timeout", "no reply", ambiguous=True)
+    limited = replace(PRICED, max_cost=10 * WORST, concurrency=1)
+    seen = play(Case(rows=100, settings=limited, script=lambda row, nth, now: 200 if row == 0 else lost))
+    assert len(seen.transport.sends) <= 11
+    assert seen.result.stop_code == 5
+
+
+@pytest.mark.parametrize("most", [0, 3])
+def test_a_run_stops_once_more_rows_have_failed_than_allowed(most):
+    limited = replace(SETTINGS, max_failed=most)
+    seen = play(Case(rows=400, settings=limited, script=lambda row, nth, now: 400 if row % 10 == 0 else 200))
+    assert (seen.result.stop_code, "stop.max_failed" in (seen.result.stopped or "")) == (5, True)
+    assert most < len(seen.failed) <= most + 8
+    assert set(seen.failed.values()) == {"bad_request"}
+
+
+def test_as_many_failed_rows_as_allowed_end_a_job_like_any_other():
+    seen = play(Case(rows=100, settings=replace(SETTINGS, max_failed=10), script=lambda row, nth, now: 400 if row < 10 else 200))
+    assert (seen.result.stopped, len(seen.failed)) == (None, 10)
 
 
 def test_new_parts_wait_while_too_much_is_open_but_open_ones_go_on():

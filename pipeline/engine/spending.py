@@ -1,0 +1,78 @@
+"""Waiting for room in the budget: near `stop.max_cost` requests go out only as far as their worst case still fits."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from pipeline.core.budget import Budget
+from pipeline.core.types import Fault, Reply, Usage
+from pipeline.engine.stop import Stop, Stopped
+
+
+@dataclass(slots=True)
+class Bill:
+    """What one request came to; `worst` was set aside for it."""
+
+    worst: float = 0.0
+    cost: float = 0.0
+    usage: Usage = field(default_factory=Usage)
+
+    def take(self, result: Reply | Fault, cost: float | None) -> None:
+        """Note the answer. One that was not priced, or was lost after it may have been billed, counts as the worst."""
+        if isinstance(result, Reply):
+            self.cost = self.worst if cost is None else cost
+            self.usage = result.usage
+        elif result.ambiguous:
+            self.cost = self.worst
+
+
+class Spending:
+    """Admits requests while their worst case fits; stops the run when not even one would. Without a budget all fit."""
+
+    def __init__(self, budget: Budget | None, stop: Stop) -> None:
+        self._budget = budget
+        self._stop = stop
+        self._open = 0
+        self._waiting: list[asyncio.Future[None]] = []
+
+    @asynccontextmanager
+    async def bill(self, tokens: int) -> AsyncIterator[Bill]:
+        """Wait until a request of about so many tokens may be paid for. Raises Stopped if it never may."""
+        if self._budget is None:
+            yield Bill()
+            return
+        bill = Bill(self._budget.worst(tokens))
+        while not self._budget.reserve(bill.worst):
+            if self._open == 0:
+                self._stop.request(self._said(self._budget, bill.worst), 5)
+            if self._stop.requested:
+                raise Stopped
+            future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.append(future)
+            await future
+        self._open += 1
+        try:
+            yield bill
+        finally:
+            self._open -= 1
+            self._budget.settle(bill.worst, bill.cost)
+            self._budget.learn(tokens, bill.usage)
+            self._wake()
+
+    def stopped(self) -> None:
+        """Send home everybody who waits: the run ends."""
+        self._wake()
+
+    def _wake(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for future in waiting:
+            if not future.done():
+                future.set_result(None)
+
+    @staticmethod
+    def _said(budget: Budget, worst: float) -> str:
+        return (
+            f"stop.max_cost: {budget.spent:.6g} of {budget.most:.6g} is spent, and one more request may cost up to {worst:.6g};"
+            " raise it to go on"
+        )
