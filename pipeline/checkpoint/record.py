@@ -208,10 +208,13 @@ class Record:
         """What the job is, None until store_job()."""
         return self.book.job
 
-    def clear_if_blank(self) -> None:
-        """Forget job, input files and parts if no row was ever recorded: what a first try planned binds nobody."""
-        if self.book.committed or self.book.outputs or not (self.book.job or self.book.parts or self.book.files()):
-            return
+    @property
+    def blank(self) -> bool:
+        """Whether no row was ever recorded, and nothing published."""
+        return not (self.book.committed or self.book.outputs)
+
+    def clear(self) -> None:
+        """Forget job, input files and parts of a blank record: what a first try planned binds nobody."""
         aside = [each.kept for each in self.book.parts]
         self.book.clear()
         for each in aside:

@@ -20,6 +20,7 @@ from pipeline.core.types import Prompt, Row
 from pipeline.sources import (
     CsvOptions,
     FileIdentity,
+    Joined,
     KnownFile,
     ParquetSource,
     count_rows,
@@ -66,8 +67,7 @@ def join_files(
     files that are still needed are staged. Raises MismatchError for a file whose content changed.
     """
     stored = {each.id: each for each in record.files()}
-    keys = _keys(found, layout)
-    joined = join([_known(each) for each in stored.values()], keys)
+    joined = _joined(record, layout, found)
     if joined.changed:
         names = ", ".join(each.path for each in joined.changed[:3])
         raise MismatchError(
@@ -79,13 +79,22 @@ def join_files(
     new = [_new_file(path, key, layout, config, len(stored) + number) for number, (key, path) in enumerate(joined.new)]
     if joined.vanished:
         notice(f"{len(joined.vanished)} input files are gone, such as {joined.vanished[0].path}; their recorded rows stay")
-    return _laid_out(record, [*record.files(), *new], layout, config, dict(keys))
+    return _laid_out(record, [*record.files(), *new], layout, config, dict(_keys(found, layout)))
 
 
 def vanished_rows(record: Record, layout: Layout, found: Sequence[Path]) -> int:
     """Count the rows of the job whose files are not there any more."""
-    joined = join([_known(each) for each in record.files()], _keys(found, layout))
-    return sum(each.rows for each in joined.vanished)
+    return sum(each.rows for each in _joined(record, layout, found).vanished)
+
+
+def have_changed(record: Record, layout: Layout, found: Sequence[Path]) -> bool:
+    """Tell whether any file of the job is not there any more, or not as it was."""
+    joined = _joined(record, layout, found)
+    return bool(joined.vanished or joined.changed)
+
+
+def _joined(record: Record, layout: Layout, found: Sequence[Path]) -> Joined:
+    return join([_known(each) for each in record.files()], _keys(found, layout))
 
 
 def _keys(found: Sequence[Path], layout: Layout) -> list[tuple[str, Path]]:

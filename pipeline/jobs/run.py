@@ -20,7 +20,7 @@ from pipeline.checkpoint.schema import output_schema
 from pipeline.config.facts import redacted
 from pipeline.core.errors import ConfigError, MismatchError, RowcallError, SourceError, StoppedError, UnfinishedError
 from pipeline.core.interfaces import Observer
-from pipeline.core.keys import changes, digest
+from pipeline.core.keys import Change, changes, digest
 from pipeline.core.parts import plan
 from pipeline.core.pricing import Pricing
 from pipeline.core.tally import Summary, Traffic, summarize
@@ -101,8 +101,9 @@ class _Execution:
 
     def _with_record(self, record: Record, endpoint: Endpoint, found: Sequence[Any]) -> Summary:
         verify_output(record)
-        # Somebody who mends the config or the input after a first try that came to nothing is not asked about it.
-        record.clear_if_blank()
+        if record.blank and (self._changes(record, endpoint) or inputs.have_changed(record, self._layout, found)):
+            # Somebody who mends config or input after a first try that came to nothing is not asked about it.
+            record.clear()
         self._check_same(record, endpoint)
         if self._job.retry_failed is not None and not self._limit_is_too_small(record):
             # Before the files are joined: rows to be asked again need their input once more.
@@ -124,9 +125,7 @@ class _Execution:
 
     def _check_same(self, record: Record, endpoint: Endpoint) -> None:
         """Refuse to go on with a job that is another one by now, unless told to."""
-        if record.job is None:
-            return
-        changed = changes(record.job.fingerprint, endpoint.facts)
+        changed = self._changes(record, endpoint)
         if not changed:
             return
         named = "; ".join(map(str, changed))
@@ -143,6 +142,10 @@ class _Execution:
                 " change it back, start over with --fresh, or give another output.path"
             )
         self._observer.notice(f"recorded rows are kept; new ones go out with {endpoint.redactor.text(named, 1500)}")
+
+    @staticmethod
+    def _changes(record: Record, endpoint: Endpoint) -> Sequence[Change]:
+        return changes(record.job.fingerprint, endpoint.facts) if record.job is not None else ()
 
     def _input_schema(self, record: Record, files: Sequence[inputs.JoinedFile]) -> pa.Schema | None:
         """Give the input's columns, or None when no file needs to be read any more."""
