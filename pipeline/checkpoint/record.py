@@ -231,8 +231,9 @@ class Record:
             and not job.output_schema.equals(self.job.output_schema, check_metadata=False)
         ):
             raise MismatchError(
-                "output.columns, output.prefix or the input's columns changed, so that new rows would not fit under the recorded "
-                "ones; change them back, start over with --fresh, or give another output.path"
+                "new rows would not fit under the recorded ones, for output.columns, output.prefix or the input changed: "
+                f"{schema.difference(self.job.output_schema, job.output_schema)};"
+                " change it back, start over with --fresh, or give another output.path"
             )
         for field in job.output_schema:
             if not parquet.can_hold(field):

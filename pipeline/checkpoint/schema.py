@@ -37,6 +37,20 @@ def output_schema(kept: pa.Schema, prefix: str) -> pa.Schema:
     return pa.schema(fields)
 
 
+def difference(old: pa.Schema, new: pa.Schema) -> str:
+    """Say what differs between two output schemas that are not equal."""
+    for field in new:
+        if field.name not in old.names:
+            return f"there is a column {field.name} now"
+        before = old.field(field.name)
+        if before.type != field.type:
+            return f"column {field.name} was {before.type}, is now {field.type}"
+        if before.nullable != field.nullable:
+            return f"column {field.name} {'may now' if field.nullable else 'may not any more'} be null"
+    gone = [name for name in old.names if name not in new.names]
+    return f"column {gone[0]} is gone" if gone else "the columns' order changed"
+
+
 def result_arrays(outcomes: Sequence[Outcome | None]) -> Arrays:
     """Give one array a result column; None stands for a row that is still to do, status `pending`."""
     values = [_PENDING if outcome is None else _values(outcome) for outcome in outcomes]

@@ -18,9 +18,9 @@ _MOST_BAD_SHOWN = 5
 @click.command("check")
 @job_options
 @volume_options
-def command(config: Path | None, sets: tuple[str, ...], limit: int | None, verbose: int, quiet: bool, **given: Any) -> None:
+def command(config: Path | None, limit: int | None, verbose: int, quiet: bool, **given: Any) -> None:
     """Read config and input, and show the exact first request, the rows to do and an estimate. Sends and writes nothing."""
-    preview = check_job(Job(config_of(config, given, sets), limit=limit))
+    preview = check_job(Job(config_of(config, given), limit=limit))
     if not quiet:
         say(_lines(preview))
 

@@ -1,6 +1,7 @@
 """The command `rowcall`: its verbs, and the one place where errors become messages and exit codes."""
 
 import importlib
+import io
 import os
 import sys
 import traceback
@@ -55,6 +56,9 @@ def commands() -> None:
 
 def main() -> None:
     """Run the command and exit with its code. A mistake is one line; only a bug in rowcall shows a traceback."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Where a terminal's encoding lacks a sign, a question mark is enough.
+        sys.stdout.reconfigure(errors="replace")
     try:
         commands(standalone_mode=False)
     except click.exceptions.Exit as done:

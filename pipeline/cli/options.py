@@ -25,21 +25,37 @@ _KEYS = {
 }
 
 
+class _OneALine(click.types.StringParamType):
+    """Text that may be given several times; in an environment variable one a line, for paths and templates hold spaces."""
+
+    envvar_list_splitter = "\n"
+
+    def split_envvar_value(self, rv: str) -> list[str]:
+        return [line for line in rv.split("\n") if line.strip()]
+
+
+ONE_A_LINE = _OneALine()
+
+
 def job_options(verb: Callable[..., None]) -> Callable[..., None]:
     """Add what `run` and `check` share. They win over the config, and --set wins over them."""
     for add in reversed(
         (
             click.argument("config", required=False, type=click.Path(path_type=Path)),
-            click.option("-i", "--input", multiple=True, metavar="PATH", help="File, folder or glob to read; repeatable."),
+            click.option(
+                "-i", "--input", multiple=True, type=ONE_A_LINE, metavar="PATH", help="File, folder or glob to read; repeatable."
+            ),
             click.option("-o", "--output", metavar="PATH", help="FILE.parquet, or a folder."),
             click.option("-p", "--prompt", metavar="TEMPLATE", help="Jinja2 over the row's columns: 'Describe {{ title }}'."),
             click.option("-s", "--system", metavar="TEMPLATE", help="Template of the system message."),
-            click.option("--image", multiple=True, metavar="COLUMN", help="Column with images; repeatable."),
+            click.option("--image", multiple=True, type=ONE_A_LINE, metavar="COLUMN", help="Column with images; repeatable."),
             click.option("--url", metavar="URL", help="Post to exactly this address."),
             click.option("--provider", metavar="NAME", help="segmind, openai or simulated."),
             click.option("-m", "--model", metavar="NAME", help="Model, as the endpoint calls it."),
             click.option("-c", "--concurrency", type=int, metavar="N", help="Requests in flight at most."),
-            click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="Any config key, dotted; repeatable."),
+            click.option(
+                "--set", multiple=True, type=ONE_A_LINE, metavar="KEY=VALUE", help="Any config key, dotted; repeatable."
+            ),
             click.option(
                 "-n", "--limit", type=click.IntRange(min=0), metavar="N", help="Rows from N on do not exist for this run."
             ),
@@ -56,13 +72,14 @@ def volume_options(verb: Callable[..., None]) -> Callable[..., None]:
     return click.option("-v", "--verbose", count=True, help="Say more.")(verb)
 
 
-def config_of(config: Path | None, given: dict[str, Any], sets: tuple[str, ...]) -> Config:
+def config_of(config: Path | None, given: dict[str, Any]) -> Config:
     """Load the config with what was given on the command line laid over it. Raises ConfigError."""
     overrides = [
         Override(_KEYS[name], list(value) if isinstance(value, tuple) else value, f"--{name}")
         for name, value in given.items()
         if name in _KEYS and value is not None and value != ()
     ]
+    sets: tuple[str, ...] = given["set"]
     if config is None and not overrides and not sets:
         raise click.UsageError("give a config file, or --input, --prompt, --provider, --model and --output (see --help)")
     return load_config(config, [*overrides, *map(parse_set, sets)])

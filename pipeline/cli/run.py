@@ -36,7 +36,6 @@ from pipeline.jobs.place import refuse_if_running
 @volume_options
 def command(
     config: Path | None,
-    sets: tuple[str, ...],
     limit: int | None,
     retry_failed: str | None,
     fresh: bool,
@@ -63,7 +62,7 @@ def command(
         # `--retry-failed job.yaml`: the option's value is optional, and this is none.
         config, retry_failed = Path(retry_failed), ""
     job = Job(
-        config_of(config, given, sets),
+        config_of(config, given),
         limit=limit,
         retry_failed=None if retry_failed is None else tuple(kind.strip() for kind in retry_failed.split(",") if kind.strip()),
         fresh=fresh,

@@ -4,6 +4,7 @@ Only what no endpoint could take is refused. JSON text keeps every key; from Arr
 """
 
 import json
+import math
 from collections.abc import Mapping
 
 from pipeline.core.errors import BadRowError
@@ -30,7 +31,7 @@ def conversation(cell: object, column: str) -> tuple[Message, ...]:
 
 def _parsed(text: str | bytes, where: str) -> object:
     try:
-        return json.loads(text, parse_constant=_no_constant)
+        return json.loads(text, parse_constant=_no_constant, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         why = f": {error.msg}, at character {error.pos}" if isinstance(error, json.JSONDecodeError) else ""
         raise BadRowError(f"{where} is not valid JSON{why}") from error
@@ -38,6 +39,13 @@ def _parsed(text: str | bytes, where: str) -> object:
 
 def _no_constant(name: str) -> object:
     raise ValueError(f"{name} is no JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):  # 1e999 would go out as null
+        raise ValueError(f"{text[:20]} is too large a number")
+    return number
 
 
 def without_nulls(value: object) -> object:
@@ -51,6 +59,8 @@ def without_nulls(value: object) -> object:
             return [without_nulls(item) for item in value]
         case Mapping():
             return {key: without_nulls(item) for key, item in value.items() if item is not None}
+        case float() if not math.isfinite(value):
+            raise BadRowError(f"the messages hold the number {value}, which JSON has not")
     return value
 
 

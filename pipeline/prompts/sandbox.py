@@ -34,6 +34,10 @@ class _Undefined(StrictUndefined):
             return self._undefined_obj.reason
         return super()._undefined_message
 
+    def __repr__(self) -> str:
+        """Raise as printing it does: inside a list it would be printed as `Undefined`, and paid for."""
+        return str(self)
+
 
 class Sandbox(ImmutableSandboxedEnvironment):
     """The sandbox, with products and powers bounded: a cell may say how often a text is repeated."""

@@ -21,7 +21,10 @@ from pipeline.prompts.sandbox import ENVIRONMENT, GLOBALS, MOST_BYTES
 
 _WHOLE_ROW = "row"
 # What an expression over unforeseen cells can raise. A bug of ours would be among them too, but then names its line.
-_FAILURES = (TemplateError, ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
+_FAILURES = (
+    *(TemplateError, ArithmeticError, AssertionError, AttributeError, LookupError),  # `truncate(2)` asserts
+    *(MemoryError, RuntimeError, TypeError, ValueError),
+)
 
 
 class Template:

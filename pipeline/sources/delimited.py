@@ -5,6 +5,7 @@ was faster, but counted rows wrong where a quoted cell ran over a block's end, a
 """
 
 import csv
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -148,6 +149,7 @@ def _check_types(types: Mapping[str, str], names: Sequence[str], path: Path) -> 
 
 _INTEGER = re.compile(r"[+-]?[0-9]+", re.ASCII)
 _NUMBER = re.compile(r"[+-]?(([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?|inf(inity)?|nan)", re.ASCII | re.IGNORECASE)
+_FINER_THAN_US = re.compile(r"[.,]\d{6}\d*[1-9]", re.ASCII)
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 
 
@@ -161,7 +163,10 @@ def _int64(cell: str) -> int:
 def _float64(cell: str) -> float:
     if not _NUMBER.fullmatch(cell):
         raise ValueError
-    return float(cell)
+    number = float(cell)
+    if math.isinf(number) and any(char.isdigit() for char in cell):  # 1e999: no infinity was meant
+        raise ValueError
+    return number
 
 
 def _bool(cell: str) -> bool:
@@ -184,6 +189,8 @@ def _timestamp(cell: str) -> datetime:
     # A column has one time zone or none: dropping the offset would move the moment.
     if moment.tzinfo is not None or not _DAY.match(cell):
         raise ValueError
+    if _FINER_THAN_US.search(cell):  # Python would drop these digits
+        raise ValueError
     return moment
 
 
@@ -201,5 +208,5 @@ _EXPECTED = {
     "float64": "a number such as 0.5 or 1e-3 is",
     "bool": "true, false, 1 or 0 is",
     "date": "a day such as 2024-01-31 is",
-    "timestamp": "a time such as 2024-01-31 06:00:00 is, without an offset",
+    "timestamp": "a time such as 2024-01-31 06:00:00 is, without an offset and to the microsecond at most",
 }

@@ -546,3 +546,26 @@ def test_a_retry_under_too_small_a_limit_marks_nothing_for_later(rowcall, tmp_pa
     assert rowcall("run", job, "-q", "-n", "2", "--retry-failed=length,empty", *changed).code == 0
     assert rowcall("run", job, "-q", *changed).code == 0
     assert simulator.stats()["requests"] == 4
+
+
+def test_options_have_environment_twins_and_those_that_repeat_take_one_a_line(rowcall, tmp_path, job, monkeypatch):
+    rows(tmp_path, "in/a b.csv", range(3))
+    rows(tmp_path, "in/c.csv", range(3, 5))
+    monkeypatch.setenv("ROWCALL_RUN_INPUT", "in/a b.csv\nin/c.csv\n")
+    monkeypatch.setenv("ROWCALL_RUN_SET", "limits.concurrency=2\nrequest={max_tokens: 7}")
+    monkeypatch.setenv("ROWCALL_RUN_OUTPUT", "there.parquet")
+    ended = rowcall("run", job, "-q")
+    assert ended.code == 0, ended.err
+    assert ids(tmp_path / "there.parquet") == numbered(5)
+    assert json.loads(pq.read_metadata(tmp_path / "there.parquet").metadata[b"rowcall"])["config"]["request"] == {"max_tokens": 7}
+
+
+def test_a_new_file_of_another_type_is_refused_by_column_and_type(rowcall, tmp_path, job):
+    (tmp_path / "in").mkdir()
+    job.write_text(job.read_text().replace("in/*.csv", "in/*.parquet"))
+    pq.write_table(pa.table({"text": ["a"], "note": pa.nulls(1)}), tmp_path / "in" / "a.parquet")
+    assert rowcall("run", job, "-q").code == 0
+    pq.write_table(pa.table({"text": ["a"], "note": ["x"]}), tmp_path / "in" / "b.parquet")
+    ended = rowcall("run", job, "-q")
+    assert ended.code == 2
+    assert "column note was null, is now string" in ended.err

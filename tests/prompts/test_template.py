@@ -199,6 +199,8 @@ def test_rendering_leaves_the_cells_as_they_are():
         pytest.param("{{ a | map('upper') }}", {"a": ["x"]}, "add | list or | join", id="iterator"),
         pytest.param("{{ a.items }}", {"a": {"items": 1}}, "value['name']", id="method of a mapping"),
         pytest.param("{{ a.upper }}", {"a": "x"}, "printed a function", id="method of a text"),
+        pytest.param("{{ a|map(attribute='x')|list }}", {"a": [{"y": 1}]}, "no attribute 'x'", id="undefined in a list"),
+        pytest.param("{{ a|truncate(2) }}", {"a": "xyz"}, "prompt.user", id="an assertion of Jinja's own"),
         pytest.param("{{ '\\ud800' ~ a }}", {"a": "x"}, "lone surrogate", id="lone surrogate"),
         pytest.param("{{ a }}", {"a": "x\ud800"}, "lone surrogate", id="lone surrogate in a cell"),
         pytest.param("{{ 'ab' * n }}", {"n": 10**12}, "a product of more than", id="text times a cell"),

@@ -206,6 +206,8 @@ def test_a_type_asked_for_is_read(tmp_path, kind, cell, value):
         ("timestamp", "2024-01-31T06:00:00Z"),
         ("timestamp", "2024-01-31T06:00:00+02:00"),
         ("timestamp", "2024-W05-1"),
+        ("timestamp", "2024-01-31 06:00:00.1234567"),
+        ("float64", "1e999"),
     ],
 )
 def test_a_cell_that_is_not_of_the_type_asked_for_is_named_and_its_neighbours_are_not_quoted(tmp_path, kind, cell):
