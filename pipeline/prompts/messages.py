@@ -21,7 +21,10 @@ def conversation(cell: object, column: str) -> tuple[Message, ...]:
     where = f"messages column {shown(column)}"
     if cell is None:
         raise BadRowError(f"{where} is null")
-    cell = _parsed(cell, where) if isinstance(cell, str | bytes) else without_nulls(cell)
+    try:
+        cell = _parsed(cell, where) if isinstance(cell, str | bytes) else without_nulls(cell)
+    except ArithmeticError as error:
+        raise BadRowError(f"{where} holds {error}") from error
     if not isinstance(cell, list | tuple):
         raise BadRowError(f"{where} holds {_kind(cell)}, not a list of messages")
     if not cell:
@@ -60,7 +63,7 @@ def without_nulls(value: object) -> object:
         case Mapping():
             return {key: without_nulls(item) for key, item in value.items() if item is not None}
         case float() if not math.isfinite(value):
-            raise BadRowError(f"the messages hold the number {value}, which JSON has not")
+            raise ArithmeticError(f"the number {value}, which JSON has not")
     return value
 
 

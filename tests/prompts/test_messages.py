@@ -95,7 +95,7 @@ def test_no_field_is_null_after_nulls_are_left_out(value):
         pytest.param('[{"role": "user"', "at character", id="cut short"),
         pytest.param('[{"role": "user", "content": "a", "n": NaN}]', "not valid JSON", id="NaN"),
         pytest.param('[{"role": "user", "content": "a", "n": 1e999}]', "not valid JSON", id="a number past all numbers"),
-        pytest.param([{"role": "user", "content": "a", "n": float("nan")}], "the number nan", id="NaN from Arrow"),
+        pytest.param([{"role": "user", "content": "a", "n": float("nan")}], "holds the number nan", id="NaN from Arrow"),
         pytest.param("[" * 100_000, "not valid JSON", id="nesting bomb"),
         pytest.param('[{"role": "user", "content": "a", "n": ' + "9" * 5000 + "}]", "not valid JSON", id="number bomb"),
         pytest.param(b"\xff\xfe", "not valid JSON", id="bytes that are no text"),
