@@ -10,7 +10,7 @@ from typing import Any
 from pipeline.core.parts import gaps
 from pipeline.core.tally import Progress, Tally
 from pipeline.core.types import Fault, FaultKind, Message, Outcome, Part, Prompt, Reply, Request, Response, Row, Usage
-from pipeline.engine.run import Clock
+from pipeline.engine.work import Clock
 
 # No test plays a longer run than this.
 MOST_SECONDS = 2 * 86_400.0
@@ -104,6 +104,12 @@ class FakeJournal:
                 self.twice.append(outcome.row)
             self.done[outcome.row] = outcome
         return None
+
+    def forget(self, rows: Sequence[int]) -> Tally:
+        gone = Tally()
+        for row in rows:
+            gone.add(self.done.pop(row))
+        return gone
 
     def missing(self, part: Part) -> Sequence[range]:
         return gaps(part.start, part.stop, (i for i in range(part.start, part.stop) if i in self.done))

@@ -104,8 +104,8 @@ class Book:
         self._take([entry], redone=dropped)
 
     def clear(self) -> None:
-        """Forget the job, its input files and its parts; only where no outcome was ever recorded and nothing published."""
-        if self.committed or self.outputs:
+        """Forget the job, its input files and its parts; only where no outcome is on record and nothing published."""
+        if self.outputs or any(each.state != "open" or self.holds_outcomes(each.part) for each in self._parts):
             raise ValueError("rows are on record")
         with self.journal.transaction() as db:
             db.execute("DELETE FROM files")
@@ -151,6 +151,19 @@ class Book:
         gone = Tally()
         for outcome in (*replaced.values(), *worse):
             gone.add(outcome)
+        return gone
+
+    def forget(self, rows: Sequence[int]) -> Tally:
+        """Commit that these rows have no outcome any more; give the tally of those they had. Replies stay."""
+        gone = Tally()
+        with self.journal.transaction() as db:
+            for row in rows:
+                found = db.execute("SELECT id, body, crc FROM outcomes WHERE id = ?", (row,)).fetchone()
+                outcome = codec.decode_checked(*found) if found else None
+                if outcome is None or isinstance(outcome.result, Reply) or self.entry_at(row).state != "open":
+                    continue
+                db.execute("DELETE FROM outcomes WHERE id = ?", (row,))
+                gone.add(outcome)
         return gone
 
     def outcomes(self, start: int, stop: int) -> dict[int, Outcome]:

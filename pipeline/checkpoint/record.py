@@ -73,6 +73,10 @@ class Record:
             fate = f"replies saved in {path}, which the next run takes in" if path else "replies lost, for no folder took them"
             raise StoppedError(f"{error} ({fate}: {len(batch)})") from error
 
+    def forget(self, rows: Sequence[int]) -> Tally:
+        """Take the failures of these rows off the record, as long as their parts are open; give the tally of them."""
+        return self.book.forget(rows)
+
     def missing(self, part: Part) -> list[range]:
         """Give the rows of the part that still have to be asked, as ascending ranges; all of them if it is not known yet."""
         entry = self.book.entry(part)
@@ -210,8 +214,8 @@ class Record:
 
     @property
     def blank(self) -> bool:
-        """Whether no row was ever recorded, and nothing published."""
-        return not (self.book.committed or self.book.outputs)
+        """Whether no outcome is on record, and nothing published."""
+        return not self.book.outputs and not any(self._tally(each).done for each in self.book.parts)
 
     def clear(self) -> None:
         """Forget job, input files and parts of a blank record: what a first try planned binds nobody."""

@@ -253,6 +253,9 @@ class StopConfig(Section):
     grace_s: NotNegative | None = Field(
         None, description="how long a stop waits for what is in flight; null: the endpoint's timeout"
     )
+    systematic_failures: Annotated[int, Field(ge=1)] | None = Field(
+        20, description="stop if the first rows, so many, all fail alike; null: never"
+    )
     max_failed: Annotated[int, Field(ge=0)] | None = Field(None, description="stop once more rows than this have failed")
     max_cost: Positive | None = Field(None, description="never spend more, by pricing; needs pricing and request.max_tokens")
 

@@ -67,6 +67,12 @@ class Journal(Protocol):
         Gives the tally of older outcomes that these replaced (a retry), None if there were none.
         """
 
+    def forget(self, rows: Sequence[int]) -> "Tally":
+        """Take the recorded failures of these rows off the record, in one durable transaction: they are to do again.
+
+        Their parts must be open still. Gives the tally of what was taken off.
+        """
+
     def missing(self, part: Part) -> Sequence[range]:
         """Give the rows of the part that still have to be asked, as ascending ranges."""
 

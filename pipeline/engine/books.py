@@ -39,6 +39,11 @@ class Books:
             self._priced = self._priced or outcome.cost is not None
         self.left -= len(batch)
 
+    def forgotten(self, tally: Tally) -> None:
+        """Count outcomes that were taken off the record: their rows are to do again."""
+        self.tally.merge(tally, -1)
+        self.left += tally.done
+
     def picture(
         self, *, feed: Feed, gate: Gate, traffic: Traffic, stop: Stop, per_minute: float | None, finished: bool = False
     ) -> Progress:

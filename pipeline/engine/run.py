@@ -1,11 +1,8 @@
 """The run: a feeder, workers, a recorder and a sealer around one transport, until every row is recorded or it is stopped."""
 
 import asyncio
-import random
-import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 
 from pipeline.core.budget import Budget
 from pipeline.core.errors import RowcallError
@@ -13,11 +10,13 @@ from pipeline.core.interfaces import Journal, Observer, Provider, Render, Source
 from pipeline.core.pacing import Pacer
 from pipeline.core.parts import rows_in
 from pipeline.core.start import Start
-from pipeline.core.tally import Tally, Traffic
+from pipeline.core.systematic import Systematic
+from pipeline.core.tally import Tally
 from pipeline.core.types import Fault, Outcome, Part, Reply, Row
 from pipeline.engine.books import Books
 from pipeline.engine.feed import Feed, Task
 from pipeline.engine.gate import Gate
+from pipeline.engine.guards import Guards
 from pipeline.engine.judge import Done, Judge, Later, Shelve, Step, Withhold
 from pipeline.engine.recorder import Recorder
 from pipeline.engine.sealing import Sealing
@@ -26,43 +25,9 @@ from pipeline.engine.settings import Settings
 from pipeline.engine.spending import Spending
 from pipeline.engine.stop import Stop, Stopped
 from pipeline.engine.threads import Threads
+from pipeline.engine.work import REAL_TIME, Clock, Result, Work
 
 TICK_S = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """What to do: parts with rows to ask, in order, and the job so far.
-
-    `rows` is how many the job has, within --limit; `tally` what is recorded of them; `again` how many recorded rows
-    are asked again in a retry.
-    """
-
-    parts: Sequence[Part]
-    rows: int
-    tally: Tally
-    again: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Clock:
-    """Time and chance, passed in so that a test can choose them. `now` must go with the loop's timers."""
-
-    now: Callable[[], float] = time.monotonic
-    wall: Callable[[], float] = time.time
-    draw: Callable[[], float] = random.random
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What the run did. `resumed` rows were recorded before it."""
-
-    tally: Tally
-    traffic: Traffic
-    resumed: int
-    seconds: float
-    stopped: str | None
-    stop_code: int
 
 
 class Run:
@@ -81,7 +46,7 @@ class Run:
         observer: Observer,
         stop: Stop,
         threads: Threads,
-        clock: Clock = Clock(),
+        clock: Clock = REAL_TIME,
     ) -> None:
         self._work = work
         self._settings = settings
@@ -121,7 +86,15 @@ class Run:
         )
         self._any_reply = False
         self._recorder = Recorder(journal, threads.commit, stop, self._committed)
-        self._sealing = Sealing(journal, threads.seal, stop, most_open_bytes=settings.most_open_bytes)
+        self._guards = Guards(
+            Systematic(settings.systematic_failures, armed=work.tally.ok == 0 and work.again == 0),
+            max_failed=settings.max_failed,
+            stop=stop,
+            notice=observer.notice,
+        )
+        self._sealing = Sealing(
+            journal, threads.seal, stop, most_open_bytes=settings.most_open_bytes, in_doubt=lambda: self._guards.in_doubt
+        )
         self._spending = Spending(_budget(settings, work.tally.cost), stop)
         self._withheld: list[tuple[Task, Sent]] = []
         self._posting: set[asyncio.Task[None]] = set()
@@ -144,6 +117,7 @@ class Run:
             await self._sealing.close()
             ticking.cancel()
             stopping.cancel()
+        await self._forget_what_failed_alike()
         self._show(finished=True)
         return Result(
             self._books.tally,
@@ -153,6 +127,11 @@ class Run:
             self._stop.reason,
             self._stop.exit_code,
         )
+
+    async def _forget_what_failed_alike(self) -> None:
+        if rows := self._guards.to_forget:
+            loop = asyncio.get_running_loop()
+            self._books.forgotten(await loop.run_in_executor(self._threads.commit, self._journal.forget, rows))
 
     # -- rows in
 
@@ -263,12 +242,9 @@ class Run:
         return self._settings.pricing.cost(result.usage) if isinstance(result, Reply) else None
 
     def _committed(self, batch: list[Outcome], replaced: Tally | None) -> None:
-        before, most = self._books.tally.failed, self._settings.max_failed
+        before = self._books.tally.failed
         self._books.committed(batch, replaced)
-        failed = self._books.tally.failed
-        # Rows of a retry that fail again raise nothing.
-        if most is not None and failed > most and failed > before:
-            self._stop.request(f"stop.max_failed: {failed} rows have failed, more than the {most} it allows", 5)
+        self._guards.recorded(batch, failed_before=before, failed=self._books.tally.failed)
 
     async def _end(self, task: Task, outcome: Outcome) -> None:
         recorded = await self._recorder.record(outcome)

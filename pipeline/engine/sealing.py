@@ -14,14 +14,21 @@ MOST_WAITING = 64
 
 
 class Sealing:
-    """Counts down the rows of each open part and seals it when none is left, unless the run is to stop."""
+    """Counts down the rows of each open part and seals it when none is left, unless the run is to stop.
 
-    def __init__(self, journal: Journal, thread: Executor, stop: Stop, *, most_open_bytes: int) -> None:
+    While `in_doubt` what is recorded may yet have to be forgotten: complete parts then wait.
+    """
+
+    def __init__(
+        self, journal: Journal, thread: Executor, stop: Stop, *, most_open_bytes: int, in_doubt: Callable[[], bool]
+    ) -> None:
         self._journal = journal
         self._thread = thread
         self._stop = stop
         self._most_open_bytes = most_open_bytes
+        self._in_doubt = in_doubt
         self._left: dict[Part, int] = {}
+        self._doubtful: list[Part] = []
         self._complete: asyncio.Queue[Part | None] = asyncio.Queue(MOST_WAITING)
         self._changed = asyncio.Event()
 
@@ -29,14 +36,14 @@ class Sealing:
         """Note a part whose rows are about to be sent; with none missing it is sealed at once."""
         self._left[part] = missing
         if missing == 0:
-            await self._complete.put(part)
+            await self._completed(part)
 
     async def room(self, *, under_way: Callable[[], bool]) -> None:
         """Wait while the open parts occupy more than `checkpoint.max_open_megabytes`, as long as one may still be sealed.
 
         `under_way` tells whether rows of them are: if none is, they wait for news that only further rows can bring.
         """
-        while (under_way() or 0 in self._left.values()) and not self._stop.requested:
+        while (under_way() or self._being_sealed) and not self._stop.requested:
             if self._journal.open_bytes() <= self._most_open_bytes:
                 break
             self._changed.clear()
@@ -46,11 +53,28 @@ class Sealing:
         """Note that one more row of the part is on disk."""
         self._left[part] -= 1
         if self._left[part] == 0:
-            await self._complete.put(part)
+            await self._completed(part)
+        elif self._doubtful and not self._in_doubt():
+            await self._believe()
 
     async def close(self) -> None:
         """Let `run` end once what is complete is sealed."""
+        await self._believe()
         await self._complete.put(None)
+
+    @property
+    def _being_sealed(self) -> bool:
+        return sum(left == 0 for left in self._left.values()) > len(self._doubtful)
+
+    async def _completed(self, part: Part) -> None:
+        self._doubtful.append(part)
+        if not self._in_doubt():
+            await self._believe()
+
+    async def _believe(self) -> None:
+        parts, self._doubtful = self._doubtful, []
+        for part in parts:
+            await self._complete.put(part)
 
     def look_again(self) -> None:
         """Wake whoever waits for room: nothing is under way any more, or the run ends."""

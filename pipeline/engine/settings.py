@@ -24,6 +24,7 @@ class Settings:
     tokens_per_minute: float | None = None
     most_open_bytes: int = 4096 * 2**20
     pricing: Pricing = NO_PRICES
+    systematic_failures: int | None = None
     max_failed: int | None = None
     max_cost: float | None = None
     most_completion: int = 0

@@ -12,9 +12,10 @@ from pipeline.checkpoint.record import Record
 from pipeline.core.errors import ConfigError, RowcallError
 from pipeline.core.interfaces import Observer
 from pipeline.core.types import Part
-from pipeline.engine.run import Result, Run, Work
+from pipeline.engine.run import Run
 from pipeline.engine.stop import Stop
 from pipeline.engine.threads import Threads
+from pipeline.engine.work import Result, Work
 from pipeline.jobs import inputs, signals
 from pipeline.jobs.job import Job
 from pipeline.jobs.watch import Both, ProgressFile

@@ -25,7 +25,7 @@ from pipeline.core.parts import plan
 from pipeline.core.pricing import Pricing
 from pipeline.core.tally import Summary, Traffic, summarize
 from pipeline.core.types import ERROR_KINDS
-from pipeline.engine.run import Result
+from pipeline.engine.work import Result
 from pipeline.jobs import inputs, signals
 from pipeline.jobs.columns import kept_schema
 from pipeline.jobs.engine import Engine, Todo

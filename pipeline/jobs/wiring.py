@@ -107,6 +107,7 @@ def engine_settings(config: Config, *, deadline: float | None) -> Settings:
         tokens_per_minute=config.limits.tokens_per_minute,
         most_open_bytes=int(config.checkpoint.max_open_megabytes * 2**20),
         pricing=Pricing(**config.pricing.model_dump()),
+        systematic_failures=config.stop.systematic_failures,
         max_failed=config.stop.max_failed,
         max_cost=config.stop.max_cost,
         most_completion=most_completion(config.request) or 0,

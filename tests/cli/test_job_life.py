@@ -569,3 +569,24 @@ def test_a_new_file_of_another_type_is_refused_by_column_and_type(rowcall, tmp_p
     ended = rowcall("run", job, "-q")
     assert ended.code == 2
     assert "column note was null, is now string" in ended.err
+
+
+def test_a_request_refused_for_every_row_leaves_them_all_to_do(rowcall, tmp_path, job, simulator):
+    rows(tmp_path, "in/a.csv", range(60))
+    wrong = ["--set", "request.max_tokens=-1"]
+    ended = rowcall("run", job, "--json", *wrong)
+    assert ended.code == 5, ended.err
+    summary = json.loads(ended.out)
+    assert (summary["ok"], summary["failed"], summary["pending"]) == (0, 0, 60)
+    assert "systematic_failures: null" in summary["stopped"]
+    assert simulator.stats()["requests"] <= 24
+    assert json.loads(rowcall("status", job, "--json").out)["pending"] == 60
+    assert rowcall("run", job, "-q").code == 0
+    assert ids(tmp_path / "out.parquet") == numbered(60)
+
+
+def test_with_the_guard_off_rows_refused_alike_fail(rowcall, tmp_path, job):
+    rows(tmp_path, "in/a.csv", range(60))
+    ended = rowcall("run", job, "-q", "--set", "request.max_tokens=-1", "--set", "stop.systematic_failures=null")
+    assert ended.code == 1
+    assert pq.read_table(tmp_path / "out.parquet")["error_kind"].to_pylist() == ["bad_request"] * 60

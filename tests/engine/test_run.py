@@ -14,11 +14,12 @@ from pipeline.core.parts import plan
 from pipeline.core.pricing import Pricing
 from pipeline.core.retry import RetryPolicy
 from pipeline.core.tally import Tally
-from pipeline.core.types import Fault, FaultKind, Prompt, Reply, Response, Row
-from pipeline.engine.run import Result, Run, Work
+from pipeline.core.types import Fault, FaultKind, Outcome, Prompt, Reply, Response, Row
+from pipeline.engine.run import Run
 from pipeline.engine.settings import Settings
 from pipeline.engine.stop import Stop
 from pipeline.engine.threads import Threads
+from pipeline.engine.work import Result, Work
 from tests.fakes import (
     Answer,
     FakeJournal,
@@ -418,6 +419,48 @@ def test_a_run_stops_once_more_rows_have_failed_than_allowed(most):
 def test_as_many_failed_rows_as_allowed_end_a_job_like_any_other():
     seen = play(Case(rows=100, settings=replace(SETTINGS, max_failed=10), script=lambda row, nth, now: 400 if row < 10 else 200))
     assert (seen.result.stopped, len(seen.failed)) == (None, 10)
+
+
+GUARDED = replace(SETTINGS, systematic_failures=20)
+
+
+@pytest.mark.parametrize("part_rows", [1, 7, 1000])
+def test_a_request_that_is_refused_every_time_stops_the_run_with_its_rows_still_to_do(part_rows):
+    seen = play(Case(rows=5000, part_rows=part_rows, settings=GUARDED, script=lambda row, nth, now: 400))
+    assert seen.result.stop_code == 5
+    assert "systematic_failures" in (seen.result.stopped or "")
+    assert seen.journal.done == {}
+    assert seen.journal.sealed == []
+    assert (seen.result.tally.done, len(seen.transport.sends)) == (0, pytest.approx(24, abs=4))
+
+
+def test_rows_that_cannot_be_asked_count_too():
+    def unusable(row: Row) -> Prompt:
+        raise BadRowError(f"column 'title' of row {row.index} is null")
+
+    seen = play(Case(rows=500, settings=GUARDED, render=unusable))
+    assert (seen.result.stop_code, seen.journal.done, seen.transport.sends) == (5, {}, [])
+
+
+def test_one_reply_among_the_first_rows_lets_the_others_fail():
+    seen = play(Case(rows=100, part_rows=7, settings=GUARDED, script=lambda row, nth, now: 200 if row == 5 else 400))
+    assert (seen.result.stopped, len(seen.failed)) == (None, 99)
+    assert any("failed alike" in line for line in seen.watcher.notices) is False
+
+
+def test_fewer_rows_than_it_takes_fail_like_any_others():
+    seen = play(Case(rows=19, part_rows=4, settings=GUARDED, script=lambda row, nth, now: 400))
+    assert (seen.result.stopped, len(seen.failed)) == (None, 19)
+
+
+def test_with_an_ok_row_on_record_nothing_is_forgotten():
+    old = Outcome(0, 1, 1.0, Reply("row 0"))
+    tally = Tally()
+    tally.add(old)
+    case = Case(rows=100, settings=GUARDED, script=lambda row, nth, now: 400, journal=FakeJournal(done={0: old}), tally=tally)
+    seen = play(case)
+    assert seen.result.stopped is None
+    assert len(seen.failed) == 99
 
 
 def test_new_parts_wait_while_too_much_is_open_but_open_ones_go_on():
