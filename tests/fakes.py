@@ -147,6 +147,9 @@ class FakeProvider:
         resends = int(response.headers["resends"]) if "resends" in response.headers else None
         return Fault(kind, name, "as scripted", response.status, float(hint) if hint else None, resends=resends)
 
+    def credits(self, response: Response) -> float | None:
+        return float(response.headers["credits"]) if "credits" in response.headers else None
+
 
 Answer = int | Response | Fault
 

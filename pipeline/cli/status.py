@@ -36,6 +36,8 @@ def _lines(found: Standing, verbose: int) -> list[str]:
     if found.holder:
         lines.insert(0, f"running: {found.holder}")
         lines.append(_live(found.live))
+    if found.live.get("credits") is not None:
+        lines.append(f"credits left when last heard: {found.live['credits']:,.6g}")
     if found.proven is not None:
         lines.append(f"verified: {count(found.proven)} recorded rows, their order and checksums, and the output")
     shown = found.runs if verbose else found.runs[-5:]

@@ -46,6 +46,9 @@ class Provider(Protocol):
     def decode(self, response: Response, request: Request) -> Reply | Fault:
         """Read an answer of any status. The request tells its own words in an error message from the endpoint's."""
 
+    def credits(self, response: Response) -> float | None:
+        """Give what is left on the account, None where the answer does not say."""
+
 
 class Transport(Protocol):
     """Sends one request. Whatever goes wrong on the way is a Fault, never an exception (cancellation excepted)."""

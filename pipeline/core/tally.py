@@ -96,12 +96,16 @@ def _bucket(seconds: float) -> int:
 
 @dataclass(slots=True)
 class Traffic:
-    """What one run sent: every request counts here, whether or not its row has ended."""
+    """What one run sent: every request counts here, whether or not its row has ended.
+
+    `credits` is what the endpoint last said is left on the account, None if it says nothing of it.
+    """
 
     requests: int = 0
     retries: int = 0
     throttled: int = 0
     ambiguous: int = 0
+    credits: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,6 +121,8 @@ class Judge:
     def _count(self, task: Task, sent: Sent) -> None:
         self.traffic.requests += sent.requests
         self.traffic.ambiguous += sent.ambiguous
+        if sent.credits is not None:
+            self.traffic.credits = sent.credits
         self.traffic.retries += sent.requests - (task.sent == 0)
         task.attempts += sent.requests
         task.sent += sent.requests

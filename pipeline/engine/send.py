@@ -16,12 +16,13 @@ STALE_WITHIN_S = 1.0
 @dataclass(frozen=True, slots=True)
 class Sent:
     """What came of a send. `requests` is how many left the machine: two where a stale connection was met. `ambiguous` of
-    them may have been served although no reply came."""
+    them may have been served although no reply came. `credits`: what is left on the account, where the answer said so."""
 
     result: Reply | Fault
     elapsed: float
     requests: int = 1
     ambiguous: int = 0
+    credits: float | None = None
 
 
 class Builder:
@@ -60,5 +61,6 @@ async def send(request: Request, transport: Transport, provider: Provider, *, no
         answer = await transport.post(request)
         requests = 2
     result = provider.decode(answer, request) if isinstance(answer, Response) else answer
+    credits_ = provider.credits(answer) if isinstance(answer, Response) else None
     ambiguous += isinstance(result, Fault) and result.ambiguous
-    return Sent(result, now() - started, requests, ambiguous)
+    return Sent(result, now() - started, requests, ambiguous, credits_)

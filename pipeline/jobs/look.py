@@ -23,7 +23,7 @@ from pipeline.sources.parquet import schema_of
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Where a job stands. `summary` has Summary's keys; `live` what only a run under way knows, empty otherwise.
+    """Where a job stands. `summary` has Summary's keys; `live` what only a run under way knows, and the credits it last saw.
 
     `holder` says who runs it now, None if nobody. `proven` rows were read back whole, None unless asked for.
     """
@@ -95,7 +95,10 @@ def _from_record(record: Record, layout: Layout, *, verify: bool) -> Standing:
                 f"{layout.output / MANIFEST}: is missing or does not list the output's files; `rowcall run` writes it anew"
             )
     runs = tuple(record.runs())
-    return Standing(_summary(record, layout, runs), {}, None, runs, proven)
+    said = (progress_file.read(layout) or {}).get("live")
+    credits_ = said.get("credits") if isinstance(said, dict) else None
+    live = {} if credits_ is None else {"credits": credits_}
+    return Standing(_summary(record, layout, runs), live, None, runs, proven)
 
 
 def _summary(record: Record, layout: Layout, runs: tuple[StoredRun, ...]) -> dict[str, object]:

@@ -27,6 +27,7 @@ class ProgressFile:
         self._record = record
         self._limit = limit
         self._priced = priced
+        self._credits: float | None = None
 
     def progress(self, now: Progress) -> None:
         summary = summarize(
@@ -42,7 +43,9 @@ class ProgressFile:
         live: dict[str, object] = {
             **{"in_flight": now.in_flight, "waiting": now.waiting, "per_minute": now.per_minute, "eta_s": now.eta_s},
             **{"held_until": now.held_until, "held_by": now.held_by, "rate": now.rows_per_second},
+            "credits": now.traffic.credits,
         }
+        self._credits = now.traffic.credits
         self._write(summary, live)
 
     def notice(self, text: str) -> None:
@@ -50,7 +53,7 @@ class ProgressFile:
 
     def end(self, summary: Summary) -> None:
         """Note that the run is over."""
-        self._write(summary, {})
+        self._write(summary, {"credits": self._credits})
 
     def _write(self, summary: Summary, live: dict[str, object]) -> None:
         content = {**summary.to_json(), "live": live, "written": time.time(), **self._record.mark()}

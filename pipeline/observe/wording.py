@@ -51,6 +51,8 @@ def line(now: Progress) -> str:
     parts += [rate(now), f"{short(now.tokens)} tokens"]
     if now.cost is not None:
         parts.append(f"cost {now.cost:,.4g}")
+    if now.traffic.credits is not None:
+        parts.append(f"credits {now.traffic.credits:,.6g}")
     if now.stopping:
         parts.append(f"stopping ({now.stopping})")
     elif now.held_until is not None:

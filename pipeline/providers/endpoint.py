@@ -40,7 +40,7 @@ class Dialect:
     """How one kind of endpoint differs from the others: a new provider is one of these.
 
     `base_url` None: the config must say. `path` gives what follows it for a model; `auth` the headers that carry a
-    key. `rules` are asked before the common table; `money_note` adds to a message about money what headers know.
+    key. `rules` are asked before the common table; `credits` reads off an answer's headers what is left on the account.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Dialect:
     auth: Callable[[str], Mapping[str, str]]
     model_in_body: bool
     rules: Sequence[Rule] = ()
-    money_note: Callable[[Mapping[str, str]], str] = field(default=lambda _: "")
+    credits: Callable[[Mapping[str, str]], float | None] = field(default=lambda _: None)
 
 
 def url_of(dialect: Dialect, settings: EndpointSettings) -> str:

@@ -69,6 +69,10 @@ class ChatProvider:
                 return self._refused(refusal, response)
         return self._no_completion(response)
 
+    def credits(self, response: Response) -> float | None:
+        """Give what is left on the account, where the endpoint says so with its answers."""
+        return self._dialect.credits(response.headers)
+
     def _no_completion(self, response: Response) -> Fault:
         said = excerpt(response.body)
         if response.status == 202:
@@ -79,8 +83,9 @@ class ChatProvider:
     def _refused(self, refusal: Refusal, response: Response) -> Fault:
         rule = _heeding_should_retry(judge(refusal, self._dialect.rules), response)
         message = refusal.message
-        if rule.error_kind == "insufficient_credits":
-            message += self._dialect.money_note(response.headers)
+        if rule.error_kind == "insufficient_credits" and (left := self.credits(response)) is not None:
+            # They are compared with the price of this call: zero is not the only way to have too few.
+            message += f" (remaining credits: {left:g})"
         return replace(self._fault(rule, message, response), retry_after=self._hint(rule, refusal))
 
     def _fault(self, rule: Rule, message: str, response: Response) -> Fault:

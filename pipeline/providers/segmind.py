@@ -1,5 +1,6 @@
 """Segmind: the model is in the URL and not in the body, the key in two headers, the rest of the credits in each answer."""
 
+import math
 import re
 from collections.abc import Mapping
 
@@ -17,10 +18,13 @@ def _auth(key: str) -> Mapping[str, str]:
     return {"authorization": f"Bearer {key}", "x-api-key": key}
 
 
-def _remaining(headers: Mapping[str, str]) -> str:
-    """An answer about credits compares them with the price of this call: zero is not the only way to have too few."""
-    credits_ = headers.get("x-remaining-credits", "").strip()
-    return f" (remaining credits: {credits_[:40]})" if credits_ else ""
+def _credits(headers: Mapping[str, str]) -> float | None:
+    """Read what each answer says is left on the account."""
+    try:
+        left = float(headers.get("x-remaining-credits", ""))
+    except ValueError:
+        return None
+    return left if math.isfinite(left) else None
 
 
 SEGMIND = Dialect(
@@ -31,5 +35,5 @@ SEGMIND = Dialect(
     model_in_body=False,
     # Of its second API: the inference ran and broke, the request was not at fault.
     rules=(Rule("inference failed", FaultKind.TRANSIENT, "server_error", {422}, codes=re.compile("failed"), resends=1),),
-    money_note=_remaining,
+    credits=_credits,
 )

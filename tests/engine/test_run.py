@@ -121,6 +121,12 @@ def test_the_start_is_one_request_then_four_then_all():
     assert starts == [1, 4, 8]
 
 
+def test_the_credits_that_answers_name_are_shown():
+    poorer = Response(200, {"credits": "4.5"}, b"row 7")
+    seen = play(Case(rows=8, script=lambda row, nth, now: poorer if row == 7 else 200))
+    assert [each.traffic.credits for each in seen.watcher.pictures][-1] == 4.5
+
+
 def test_a_job_without_rows_ends_at_once():
     assert play(Case(rows=0)).result.tally.done == 0
 

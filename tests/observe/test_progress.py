@@ -30,6 +30,10 @@ def test_the_line_says_it_all():
     assert line(picture()) == "1,204/5,000 (312 resumed) ok 1,190 failed 14 · 23 in flight · 48/50 rpm · 1.2M tokens · eta 14:05"
 
 
+def test_credits_are_shown_where_the_endpoint_tells_them():
+    assert "1.2M tokens · credits 12.375 · eta" in line(picture(traffic=Traffic(credits=12.375)))
+
+
 def test_a_hold_is_named_with_its_end():
     now = picture(held_until=1_800_000_000.0, held_by="429")
     assert line(now).endswith(f"held by 429 until {clock(1_800_000_000.0)}")
