@@ -17,6 +17,15 @@ WAITING_PER_WORKER = 16
 MOST_BYTES = 64 * 2**20
 
 
+@dataclass(slots=True)
+class Throttled:
+    """How often a row was throttled, and how many others had been answered at the first and at the latest time."""
+
+    times: int = 0
+    first: int = 0
+    latest: int = 0
+
+
 @dataclass(slots=True, eq=False)
 class Task:
     """One row under way, with what its earlier sends in this run taught."""
@@ -28,6 +37,7 @@ class Task:
     failures: int = 0  # sends that failed for the row's own reasons
     lost: Counter[str] = field(default_factory=Counter)  # probably billed, by error kind
     freed: bool = False  # its one free resend is used
+    throttled: Throttled = field(default_factory=Throttled)
 
 
 class Feed:

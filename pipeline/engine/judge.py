@@ -18,6 +18,12 @@ from pipeline.engine.gate import Gate
 from pipeline.engine.send import Sent
 from pipeline.engine.stop import Stop
 
+# From its third 429 on, while others are answered, a row waits by itself and holds up nobody else; it is given up as
+# rate_limited at the tenth, if a hundred others were answered since its first.
+HOLDS_ITSELF_FROM = 3
+MOST_THROTTLED = 10
+ANSWERED_MEANWHILE = 100
+
 
 @dataclass(frozen=True, slots=True)
 class Done:
@@ -81,7 +87,7 @@ class Judge:
         self._wall = wall
         self._draw = draw
         self._notice = notice
-        self._heard = False  # whether the endpoint answered any row of this run: a reply, or a refusal of that row alone
+        self._answers = 0  # rows of this run that the endpoint answered: a reply, or a refusal of that row alone
         self._holds = 0  # in a row, without a success between
         self._too_long: int | None = None  # the row whose answer named a time too far off
 
@@ -115,7 +121,7 @@ class Judge:
 
     def about_to_give_up(self, result: Reply | Fault) -> None:
         """Stop the run instead if nobody gets through: then no row that may not be sent again is to blame for its `result`."""
-        if isinstance(result, Fault) and (not self._heard or self.streak.spares_all(left=self._left())):
+        if isinstance(result, Fault) and (not self._answers or self.streak.spares_all(left=self._left())):
             self._stop.request(self._nobody_gets_through(result), 3)
 
     def _count(self, task: Task, sent: Sent) -> None:
@@ -134,7 +140,7 @@ class Judge:
             self._gate.grow(self._start.limit)
 
     def _answered(self, *, alone: bool) -> None:
-        self._heard = True
+        self._answers += 1
         self.streak.answered()
         if alone:
             self._gate.together()
@@ -147,6 +153,8 @@ class Judge:
         hint = fault.retry_after
         if hint is not None and hint > self._policy.max_retry_after:
             return self._asked_for_too_long(task, fault, hint)
+        if not alone and (step := self._only_this_row(task, fault)) is not None:
+            return step
         if self._now() >= self._gate.held_until:
             # The first 429 of an episode sets the hold; those of requests already under way only obey it.
             self._holds += 1
@@ -161,6 +169,23 @@ class Judge:
         if alone:
             self._gate.alone()
         return Later(max(self._gate.held_until - self._now(), 0.0))
+
+    def _only_this_row(self, task: Task, fault: Fault) -> Step | None:
+        """Judge a row that is throttled again and again while others are answered: the limit it meets is its own.
+
+        When nobody gets through, nobody fails.
+        """
+        seen, others = task.throttled, self._answers
+        if seen.times == 0:
+            seen.first = others
+        passed_by = others > seen.latest and seen.times > 0
+        seen.times, seen.latest = seen.times + 1, others
+        if not passed_by or seen.times < HOLDS_ITSELF_FROM:
+            return None
+        if seen.times >= MOST_THROTTLED and others - seen.first >= ANSWERED_MEANWHILE:
+            return Done(fault)
+        wait = self._policy.base_delay + backoff(seen.times - 1, draw=self._draw(), policy=self._policy)
+        return Later(max(wait, fault.retry_after or 0.0))
 
     def _asked_for_too_long(self, task: Task, fault: Fault, hint: float) -> Step:
         until = datetime.fromtimestamp(self._wall() + hint, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S %z")

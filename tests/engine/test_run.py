@@ -265,6 +265,26 @@ def test_rows_that_wait_for_a_witness_do_not_wait_for_ever_when_the_last_row_is_
         assert (seen.result.stopped, seen.failed) == (None, wanted)
 
 
+def test_a_row_that_is_throttled_for_ever_while_others_are_answered_fails_and_holds_nobody_up():
+    throttled = Response(429, {"retry-after": "5"}, b"")
+    seen = play(Case(rows=2000, script=lambda row, nth, now: throttled if row == 50 else 200))
+    assert (seen.result.stopped, seen.failed) == (None, {50: "rate_limited"})
+    assert seen.transport.per_row[50] == 10
+    at_full_speed = 2000 / 8
+    assert seen.seconds < at_full_speed + 2 * 5.5 + 10, "only its first two 429s held everybody"
+
+
+def test_a_row_throttled_among_too_few_others_is_waited_for():
+    throttled = Response(429, {}, b"")
+    seen = play(Case(rows=90, script=lambda row, nth, now: throttled if row == 50 and now < 3600 else 200))
+    assert (seen.result.stopped, seen.failed) == (None, {})
+
+
+def test_when_everybody_is_throttled_nobody_fails_however_long():
+    seen = play(Case(rows=300, script=lambda row, nth, now: 429 if now > 50 and now < 7200 else 200))
+    assert (seen.result.stopped, seen.failed) == (None, {})
+
+
 @pytest.mark.parametrize("hint", ["0", "0.001"])
 def test_an_endpoint_that_names_only_moments_is_not_hammered(hint):
     full = Response(429, {"retry-after": hint}, b"")
