@@ -230,7 +230,9 @@ class Limits(Section):
 class Retry(Section):
     """When a send failed."""
 
-    max_attempts: int = Field(8, ge=1, le=1000, description="sends of a row that failed for its own reasons; 429s do not count")
+    max_attempts: Literal["auto"] | Annotated[int, Field(ge=1, le=1000)] = Field(
+        "auto", description="failed sends of a row before it is given up, 429s apart; auto: 3 to 20, by the fault rate"
+    )
     base_delay_s: Positive = Field(1, description="first backoff, doubled each time, drawn at random below")
     max_delay_s: Positive = Field(60, description="longest backoff", validate_default=True)
     max_retry_after_s: Positive = Field(900, description="longest wait believed when the endpoint asks for one")

@@ -12,9 +12,9 @@ MOST_LOST_PER_ROW = 3
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """`max_attempts` counts sends that failed for the row's own reasons; delays are seconds."""
+    """`max_attempts` counts sends that failed for the row's own reasons, None: as ambient.py says; delays are seconds."""
 
-    max_attempts: int = 8
+    max_attempts: int | None = None
     base_delay: float = 1.0
     max_delay: float = 60.0
     max_retry_after: float = 900.0
@@ -48,8 +48,10 @@ def backoff(exponent: int, *, draw: float, policy: RetryPolicy) -> float:
     return draw * min(policy.max_delay, policy.base_delay * 2.0 ** min(max(exponent, 0), 30))
 
 
-def decide(fault: Fault, *, failures: int, lost: Mapping[str, int], draw: float, policy: RetryPolicy) -> Retry | Fail | Abort:
-    """Choose the next step for a row whose latest send ended in `fault`.
+def decide(
+    fault: Fault, *, failures: int, most: int, lost: Mapping[str, int], draw: float, policy: RetryPolicy
+) -> Retry | Fail | Abort:
+    """Choose the next step for a row whose latest send ended in `fault`; it is given up after `most` failures.
 
     `failures` counts the sends that failed for the row's own reasons, this one included: being throttled, or finding no
     endpoint, costs a row time and never an attempt. `lost` counts, by error kind, the row's answers that were probably
@@ -66,7 +68,7 @@ def decide(fault: Fault, *, failures: int, lost: Mapping[str, int], draw: float,
                 lost.get(fault.error_kind, 0) > fault.resends or sum(lost.values()) > MOST_LOST_PER_ROW
             ):
                 return Fail(resend=False)
-            if failures >= policy.max_attempts:
+            if failures >= most:
                 return Fail()
     hint = fault.retry_after or 0.0
     if hint > policy.max_retry_after:

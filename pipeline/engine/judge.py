@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from pipeline.core.ambient import Ambient
 from pipeline.core.fatal import NEVER_THE_ROW, PAUSE_BEFORE_WITNESS_S, FatalRule, Verdict
 from pipeline.core.retry import Abort, Fail, Retry, RetryPolicy, backoff, decide
 from pipeline.core.start import Start
@@ -76,6 +77,7 @@ class Judge:
         self.traffic = Traffic()
         self.streak = Streak(concurrency=concurrency)
         self._fatal = FatalRule()
+        self._ambient = Ambient()
         self._policy = policy
         self._gate = gate
         self._feed = feed
@@ -135,6 +137,10 @@ class Judge:
         task.freed = task.freed or sent.requests > 1
         if isinstance(sent.result, Fault):
             self.traffic.throttled += sent.result.kind is FaultKind.THROTTLED
+            if sent.result.kind in (FaultKind.TRANSIENT, FaultKind.REJECTED):
+                self._ambient.note(task.row.index, failed=sent.result.kind is FaultKind.TRANSIENT)
+        else:
+            self._ambient.note(task.row.index, failed=False)
         status = 200 if isinstance(sent.result, Reply) else sent.result.status
         if status is not None and self._start.answered(ok=isinstance(sent.result, Reply)):
             self._gate.grow(self._start.limit)
@@ -235,7 +241,8 @@ class Judge:
         if self.streak.over(left=left):
             self._stop.request(self._nobody_gets_through(fault), 3)
             return Later(0.0)
-        match decide(fault, failures=task.failures, lost=task.lost, draw=self._draw(), policy=self._policy):
+        most = self._policy.max_attempts or self._ambient.attempts(task.row.index)
+        match decide(fault, failures=task.failures, most=most, lost=task.lost, draw=self._draw(), policy=self._policy):
             case Retry(after=after):
                 return Later(after)
             case Fail(resend=resend):

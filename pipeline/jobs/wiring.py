@@ -99,7 +99,10 @@ def engine_settings(config: Config, *, deadline: float | None) -> Settings:
     return Settings(
         concurrency=config.limits.concurrency,
         policy=RetryPolicy(
-            config.retry.max_attempts, config.retry.base_delay_s, config.retry.max_delay_s, config.retry.max_retry_after_s
+            None if config.retry.max_attempts == "auto" else config.retry.max_attempts,
+            config.retry.base_delay_s,
+            config.retry.max_delay_s,
+            config.retry.max_retry_after_s,
         ),
         grace=config.endpoint.timeout if config.stop.grace_s is None else config.stop.grace_s,
         deadline=min(deadlines, default=None),

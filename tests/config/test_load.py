@@ -66,7 +66,7 @@ def test_paths_in_a_file_start_from_its_folder_and_overrides_from_the_working_di
 
 def test_defaults_are_those_the_documentation_names(write):
     config = load_config(write(GOOD))
-    assert (config.limits.concurrency, config.retry.max_attempts, config.checkpoint.part_rows) == (64, 8, 10_000)
+    assert (config.limits.concurrency, config.retry.max_attempts, config.checkpoint.part_rows) == (64, "auto", 10_000)
     assert config.endpoint.timeout == 600
     assert not config.output.is_directory
 
@@ -79,7 +79,7 @@ def test_defaults_are_those_the_documentation_names(write):
         pytest.param(("limits", {"concurrency": "many"}), ["limits.concurrency", "'many'", "whole number"], id="wrong type"),
         pytest.param(("limits", {"concurrency": 0}), ["limits.concurrency", "0", "at least 1"], id="impossible"),
         pytest.param(("limits", {"adaptive": True}), ["limits.adaptive", "unknown key"], id="not there yet"),
-        pytest.param(("retry", {"max_attempts": "auto"}), ["retry.max_attempts", "'auto'"], id="auto attempts"),
+        pytest.param(("retry", {"max_attempts": "many"}), ["retry.max_attempts", "'many'", "auto"], id="attempts"),
         pytest.param(("output", {"path": "out.csv"}), ["'.csv'", "rowcall export"], id="csv output"),
         pytest.param(("prompt", {}), ["either user", "messages"], id="no prompt"),
         pytest.param(("prompt", {"user": "a", "messages": "b"}), ["either user", "messages"], id="two prompts"),

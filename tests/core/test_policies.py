@@ -25,7 +25,7 @@ def fault(kind: FaultKind = FaultKind.TRANSIENT, **changes: object) -> Fault:
 
 @given(failures=st.integers(0, 10_000), draw=st.floats(0, 1, exclude_max=True), asked=st.none() | st.floats(0, 50))
 def test_a_wait_is_never_shorter_than_asked_nor_longer_than_the_cap_without_asking(failures, draw, asked):
-    decision = decide(fault(FaultKind.THROTTLED, retry_after=asked), failures=failures, lost={}, draw=draw, policy=POLICY)
+    decision = decide(fault(FaultKind.THROTTLED, retry_after=asked), failures=failures, most=8, lost={}, draw=draw, policy=POLICY)
     assert isinstance(decision, Retry)
     assert (asked or 0.0) <= decision.after <= max(POLICY.max_delay, asked or 0.0)
 
@@ -33,7 +33,7 @@ def test_a_wait_is_never_shorter_than_asked_nor_longer_than_the_cap_without_aski
 @pytest.mark.parametrize("kind", [FaultKind.THROTTLED, FaultKind.DOWN, FaultKind.LOCAL])
 @given(failures=st.integers(0, 1000))
 def test_what_is_not_the_rows_fault_never_fails_the_row(kind, failures):
-    assert isinstance(decide(fault(kind), failures=failures, lost={}, draw=0.5, policy=POLICY), Retry)
+    assert isinstance(decide(fault(kind), failures=failures, most=8, lost={}, draw=0.5, policy=POLICY), Retry)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_what_is_not_the_rows_fault_never_fails_the_row(kind, failures):
     ],
 )
 def test_a_row_ends(given_fault, failures, lost, wanted):
-    assert decide(given_fault, failures=failures, lost=lost, draw=0.5, policy=POLICY) == wanted
+    assert decide(given_fault, failures=failures, most=8, lost=lost, draw=0.5, policy=POLICY) == wanted
 
 
 @pytest.mark.parametrize(
@@ -59,11 +59,11 @@ def test_a_row_ends(given_fault, failures, lost, wanted):
     ],
 )
 def test_a_row_goes_on(given_fault, failures, lost):
-    assert isinstance(decide(given_fault, failures=failures, lost=lost, draw=0.5, policy=POLICY), Retry)
+    assert isinstance(decide(given_fault, failures=failures, most=8, lost=lost, draw=0.5, policy=POLICY), Retry)
 
 
 def test_a_hint_beyond_belief_counts_as_the_longest_delay():
-    assert decide(fault(FaultKind.THROTTLED, retry_after=1e6), failures=1, lost={}, draw=0.0, policy=POLICY) == Retry(
+    assert decide(fault(FaultKind.THROTTLED, retry_after=1e6), failures=1, most=8, lost={}, draw=0.0, policy=POLICY) == Retry(
         POLICY.max_delay
     )
 
@@ -191,4 +191,4 @@ def test_costs(pricing, usage, cost):
 
 
 def test_counters_of_lost_answers_accept_a_counter():
-    assert isinstance(decide(fault(resends=1), failures=1, lost=Counter(), draw=0.1, policy=POLICY), Retry)
+    assert isinstance(decide(fault(resends=1), failures=1, most=8, lost=Counter(), draw=0.1, policy=POLICY), Retry)

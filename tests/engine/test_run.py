@@ -1,6 +1,7 @@
 """The whole engine in virtual time, against a scripted endpoint."""
 
 import asyncio
+import random
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -33,7 +34,7 @@ from tests.fakes import (
     virtual_clock,
 )
 
-SETTINGS = Settings(concurrency=8, policy=RetryPolicy(), grace=120.0)
+SETTINGS = Settings(concurrency=8, policy=RetryPolicy(max_attempts=8), grace=120.0)
 
 
 @dataclass
@@ -159,6 +160,27 @@ def test_a_row_that_always_fails_among_good_ones_fails_after_its_attempts():
     assert seen.failed == {20: "server_error"}
     assert seen.transport.per_row[20] == 8
     assert seen.result.stopped is None
+
+
+AUTO = replace(SETTINGS, policy=RetryPolicy())
+
+
+def test_by_itself_a_run_gives_up_poison_rows_soon_where_all_else_is_well():
+    seen = play(Case(rows=1000, settings=AUTO, script=lambda row, nth, now: 500 if row in (400, 500) else 200))
+    assert seen.failed == {400: "server_error", 500: "server_error"}
+    assert seen.transport.per_row[500] <= 4
+
+
+def test_by_itself_a_run_is_patient_where_faults_are_ambient():
+    chance = random.Random(7)
+    poison = {100, 700, 1300}
+
+    def faulty(row: int, nth: int, now: float) -> Answer:
+        return 500 if row in poison or chance.random() < 0.4 else 200
+
+    seen = play(Case(rows=2000, settings=AUTO, script=faulty))
+    assert set(seen.failed) == poison
+    assert len(seen.transport.sends) < 1.1 * 2000 / 0.6 + 3 * 20
 
 
 def test_three_poison_rows_near_the_end_do_not_keep_the_job_from_finishing():
