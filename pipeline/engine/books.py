@@ -20,6 +20,7 @@ class Books:
         self.rows = rows
         self.resumed = tally.done - again
         self.left = rows - self.resumed
+        self.recorded = 0  # by this run, and not forgotten again
         self._priced = False
         self._now = now
         self._wall = wall
@@ -38,11 +39,13 @@ class Books:
             self.tally.add(outcome)
             self._priced = self._priced or outcome.cost is not None
         self.left -= len(batch)
+        self.recorded += len(batch)
 
     def forgotten(self, tally: Tally) -> None:
         """Count outcomes that were taken off the record: their rows are to do again."""
         self.tally.merge(tally, -1)
         self.left += tally.done
+        self.recorded -= tally.done
 
     def picture(
         self, *, feed: Feed, gate: Gate, traffic: Traffic, stop: Stop, per_minute: float | None, finished: bool = False

@@ -122,7 +122,7 @@ class Run:
         return Result(
             self._books.tally,
             self._judge.traffic,
-            self._books.resumed,
+            self._books.tally.done - self._books.recorded,
             self._books.seconds,
             self._stop.reason,
             self._stop.exit_code,

@@ -147,7 +147,8 @@ def _on_record(job: Job, endpoint: Endpoint, found: Sequence[Path]) -> _OnRecord
             record = open_record(layout, create=False, read_only=True)
             try:
                 tally, stored = record.tally(), record.job
-                vanished = inputs.vanished_rows(record, layout, found)
+                # A blank record binds nobody to the files that a first try met.
+                vanished = 0 if record.blank else inputs.vanished_rows(record, layout, found)
             finally:
                 record.close()
     except BusyError as error:
