@@ -63,6 +63,8 @@ def output_path(path: str) -> str:
             f"found the suffix {suffix!r}, allowed: .parquet for one file, or no suffix or a trailing / for a folder;"
             " for CSV or JSON Lines run the job and then `rowcall export`"
         )
+    if not PurePath(path).name:
+        raise ValueError("found the root folder; give one below it")
     if len(os.fsencode(PurePath(path).name)) > _LONGEST_OUTPUT:
         raise ValueError(f"too long a name: at most {_LONGEST_OUTPUT} bytes, so that what lies beside it can be named after it")
     return local_path(path)
@@ -71,6 +73,7 @@ def output_path(path: str) -> str:
 def encoding(name: str) -> str:
     try:
         known = codecs.lookup(name)
+        known.decode(b"a", "ignore")  # idna and the like do only parts of what is asked of them
     except (LookupError, ValueError):  # a NUL in the name is a ValueError
         known = None
     # hex, zip and the like turn bytes into bytes. codecs has no public word for that; io.open asks the same attribute.

@@ -344,4 +344,7 @@ class Config(Section):
                 f"{output.path} lies where input.path ({path}) would take it for new rows on the next run;"
                 " write it elsewhere, or name the input more closely"
             )
+        inside = [each for each in source.path if Path(each).is_relative_to(output.place)] if source else []
+        if inside and output.is_directory:
+            raise _section_error(f"{output.path} holds the input ({inside[0]}); write to a folder of its own")
         return output

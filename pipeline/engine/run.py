@@ -112,6 +112,8 @@ class Run:
                 crew.create_task(self._feed_rows())
                 for _ in range(self._settings.concurrency):
                     crew.create_task(self._work_off())
+            if self._withheld:
+                self._judge.about_to_give_up(self._withheld[-1][1].result)
             await self._settle_withheld()
             self._recorder.close()
             await self._sealing.close()
@@ -255,8 +257,6 @@ class Run:
 
     async def _settle_withheld(self) -> None:
         """Give up the rows that may not be sent again, now that somebody got through or nobody else is left to ask."""
-        if self._withheld:
-            self._judge.about_to_give_up(self._withheld[-1][1].result)
         while self._withheld and not self._stop.requested:
             task, sent = self._withheld.pop()
             if await self._recorder.record(self._outcome(task, sent, sent.result)):

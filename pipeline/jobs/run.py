@@ -152,7 +152,14 @@ class _Execution:
         readable = [(each.path, each.original or each.path) for each in files if each.path is not None]
         if readable:
             schema = schema_of([path for path, _ in readable], names=[name for _, name in readable])
-            return schema if record.job is None else as_known(schema, record.job.schema)
+            if record.job is None:
+                return schema
+            if gone := [name for name in record.job.schema.names if name not in schema.names]:
+                raise SourceError(
+                    f"{readable[0][1]}: has no column {gone[0]!r}, which the files that joined the job before have;"
+                    " one job's files need the same columns"
+                )
+            return as_known(schema, record.job.schema)
         if record.job is not None:
             return None
         raise SourceError("the input has no readable file")

@@ -219,6 +219,16 @@ def test_when_the_endpoint_hangs_for_the_last_rows_none_of_them_fails():
     assert len(seen.journal.done) == 100
 
 
+def test_a_reply_among_many_malformed_ones_lets_their_rows_fail_and_the_run_go_on():
+    """Found by hand: while the reply was being recorded the others' failures looked like an outage."""
+    garbage = Response(500, {"resends": "1"}, b"")
+    chance = random.Random(3)
+    wide = replace(SETTINGS, concurrency=64)
+    seen = play(Case(rows=600, settings=wide, script=lambda row, nth, now: garbage if chance.random() < 0.85 else 200))
+    assert seen.result.stopped is None
+    assert len(seen.failed) > 200
+
+
 def test_a_few_last_rows_that_always_hang_end_the_job():
     hang = Response(500, {"resends": "3"}, b"")
     seen = play(Case(rows=100, script=lambda row, nth, now: 200 if row < 97 else hang))
