@@ -14,7 +14,7 @@ from pipeline.config import mistakes, strict_yaml
 from pipeline.config.checks import GLOB
 from pipeline.config.model import Config
 from pipeline.core.errors import ConfigError
-from pipeline.core.redact import HIDDEN, looks_like_key
+from pipeline.core.redact import HIDDEN, looks_like_key, without_keys
 
 MOST_BYTES = 1_000_000
 # The keys whose values are paths, and so are read from where they were written.
@@ -70,7 +70,7 @@ def load_config(path: Path | None, overrides: Sequence[Override] = (), *, values
         return Config.model_validate(raw)
     except ValidationError as error:
         origins = {override.key: override.origin for override in overrides}
-        raise ConfigError("\n".join(mistakes.lines(error, raw, name, origins))) from None
+        raise ConfigError(without_keys("\n".join(mistakes.lines(error, raw, name, origins)))) from None
 
 
 def _read(path: Path) -> object:

@@ -40,6 +40,11 @@ def looks_like_key(text: str) -> bool:
     return _KEY_LIKE.search(text) is not None
 
 
+def without_keys(text: str) -> str:
+    """Hide what looks like somebody's key."""
+    return _KEY_LIKE.sub(HIDDEN, text)
+
+
 class Redactor:
     """Replaces these secrets, in the forms in which they travel, wherever they turn up."""
 
@@ -54,7 +59,7 @@ class Redactor:
         """Give an error message or the like as one harmless line without secrets, or what looks like one."""
         for form in self._forms:
             text = text.replace(form, HIDDEN)
-        return harmless(_KEY_LIKE.sub(HIDDEN, text[: 16 * limit]), limit)
+        return harmless(without_keys(text[: 16 * limit]), limit)
 
     def scrub(self, body: bytes) -> bytes:
         """Give a reply's raw body without our secrets; the same object if there are none in it, as nearly always."""

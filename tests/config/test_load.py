@@ -431,3 +431,10 @@ def test_a_cost_limit_needs_to_know_how_long_a_reply_may_be(write):
     with pytest.raises(ConfigError, match=r"stop.max_cost needs request.max_tokens"):
         load_config(write(priced))
     assert load_config(write(priced + "request: {max_tokens: 10}\n")).stop.max_cost == 5
+
+
+def test_a_key_pasted_for_a_key_s_name_is_not_shown(write):
+    with pytest.raises(ConfigError) as refused:
+        load_config(write(GOOD), [parse_set("limits.sk-proj-0123456789abcdef0123=1")])
+    assert "0123456789" not in str(refused.value)
+    assert "limits." in str(refused.value)
