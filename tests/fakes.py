@@ -161,6 +161,7 @@ class ScriptedTransport:
     script: Callable[[int, int, float], Answer]
     now: Callable[[], float]
     latency: float = 1.0
+    fault_latency: float | None = None  # of all that is no 200, if it is another
     sends: list[tuple[float, int]] = field(default_factory=list)  # (time, row)
     per_row: dict[int, int] = field(default_factory=dict)
     in_flight: int = 0
@@ -173,7 +174,7 @@ class ScriptedTransport:
         self.in_flight += 1
         self.peak = max(self.peak, self.in_flight)
         try:
-            await asyncio.sleep(self.latency)
+            await asyncio.sleep(self.latency if answer == 200 or self.fault_latency is None else self.fault_latency)
         finally:
             self.in_flight -= 1
         if isinstance(answer, int):

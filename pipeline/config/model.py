@@ -236,6 +236,7 @@ class Retry(Section):
     base_delay_s: Positive = Field(1, description="first backoff, doubled each time, drawn at random below")
     max_delay_s: Positive = Field(60, description="longest backoff", validate_default=True)
     max_retry_after_s: Positive = Field(900, description="longest wait believed when the endpoint asks for one")
+    max_outage_s: Positive = Field(3600, description="longest wait for an endpoint that answers nobody; then the run stops")
 
     @field_validator("max_delay_s")
     @classmethod

@@ -18,6 +18,7 @@ class RetryPolicy:
     base_delay: float = 1.0
     max_delay: float = 60.0
     max_retry_after: float = 900.0
+    max_outage: float = 3600.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,3 +19,12 @@ class Start:
         elif ok:
             self.limit = self._concurrency
         return self.limit != before
+
+    def again(self) -> None:
+        """Begin anew, after an outage."""
+        self.limit = 1
+
+    def halve(self) -> None:
+        """Ask for less from now on: this machine is short of something."""
+        self._concurrency = max(self._concurrency // 2, 1)
+        self.limit = min(self.limit, self._concurrency)

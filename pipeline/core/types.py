@@ -1,6 +1,6 @@
 """The values that pass from one stage to the next: row, prompt, request, response, outcome. Immutable, no behaviour.
 
-Absent on purpose: policies (retry.py, fatal.py, streak.py) and anything that knows a provider or a file format.
+Absent on purpose: policies (retry.py, fatal.py, breaker.py) and anything that knows a provider or a file format.
 """
 
 from collections.abc import Mapping

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from pipeline.core.types import Part, Row
+from pipeline.engine.send import Sent
 
 # Rows in backoff that hold the input back, as a multiple of the concurrency: at 40 % faults two rows wait for each one sent.
 WAITING_PER_WORKER = 16
@@ -38,13 +39,15 @@ class Task:
     lost: Counter[str] = field(default_factory=Counter)  # probably billed, by error kind
     freed: bool = False  # its one free resend is used
     throttled: Throttled = field(default_factory=Throttled)
+    answers_before: int = 0  # rows of the run that had been answered when the first of `failures` came
+    verdict: Sent | None = None  # what it fails with unless an outage excuses it; until then it may not be sent again
 
 
 class Feed:
     """Hands tasks to workers. `now` gives monotonic seconds.
 
-    A task stays the feed's concern until `finished`: it comes back by `put_back`, or waits in `shelve` for everybody
-    else's news. `take` gives None when no task is left or the feed was stopped.
+    A task stays the feed's concern until `finished`: it comes back by `put_back`, waits in `shelve` for everybody else's
+    news, or in `withhold` for an answer to anybody. `take` gives None when no task is left or the feed was stopped.
     """
 
     def __init__(self, *, concurrency: int, now: Callable[[], float], most_bytes: int = MOST_BYTES) -> None:
@@ -55,6 +58,7 @@ class Feed:
         self._new: deque[Task] = deque()
         self._later: list[tuple[float, int, Task]] = []
         self._shelved: list[Task] = []
+        self._withheld: list[Task] = []
         self._bytes = 0
         self._out = 0  # taken, and neither finished nor put back
         self._order = count()
@@ -66,20 +70,24 @@ class Feed:
 
     @property
     def waiting(self) -> int:
-        return len(self._later) + len(self._shelved)
+        return len(self._later) + len(self._shelved) + len(self._withheld)
 
     @property
     def shelved(self) -> int:
         return len(self._shelved)
 
     @property
+    def withheld(self) -> int:
+        return len(self._withheld)
+
+    @property
     def under_way(self) -> bool:
-        """Whether any task is to be sent or in somebody's hands, shelved ones apart."""
+        """Whether any task is to be sent or in somebody's hands, shelved and withheld ones apart."""
         return bool(self._new or self._later or self._out)
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is left, unless shelved."""
+        """Whether nothing is left, unless shelved or withheld."""
         return self._closed and not self.under_way
 
     async def put(self, tasks: Iterable[Task]) -> None:
@@ -111,7 +119,7 @@ class Feed:
                 return self._give(heapq.heappop(self._later)[2])
             if self._new:
                 return self._give(self._new.popleft())
-            if self._closed and not (self._later or self._out or self._shelved):
+            if self._closed and not (self._later or self._out or self._shelved or self._withheld):
                 break
             await self._something()
         return None
@@ -139,6 +147,20 @@ class Feed:
             heapq.heappush(self._later, (self._now(), next(self._order), self._shelved.pop()))
         self._wake(number)
         return number
+
+    def withhold(self, task: Task) -> None:
+        """Take a task back that is not to be sent until `release`."""
+        self._out -= 1
+        self._keep(task)
+        self._withheld.append(task)
+
+    def release(self) -> None:
+        """Make withheld tasks due now."""
+        for task in self._withheld:
+            heapq.heappush(self._later, (self._now(), next(self._order), task))
+        number = len(self._withheld)
+        self._withheld.clear()
+        self._wake(number)
 
     def finished(self) -> None:
         """A taken task has its outcome."""
@@ -173,7 +195,7 @@ class Feed:
                 number -= 1
 
     def _wake_if_over(self) -> None:
-        if self.idle and not self._shelved:
+        if self.idle and not (self._shelved or self._withheld):
             self._wake(len(self._takers))
 
     async def _something(self) -> None:

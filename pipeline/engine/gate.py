@@ -61,6 +61,7 @@ class Gate:
                 yield alone
             finally:
                 self.in_flight -= 1
+                self._look_again()
         finally:
             self._taken -= 1
             self._wake()
@@ -69,6 +70,7 @@ class Gate:
         """Set the limit; a larger one wakes waiters, a smaller one only stops admitting."""
         self.limit = limit
         self._wake()
+        self._look_again()
 
     def hold(self, seconds: float, reason: str) -> None:
         """Start nothing for so long. A hold that ends before the one in force changes nothing."""
@@ -84,6 +86,10 @@ class Gate:
         """From now on let one request start, and nobody else until `together` or another `alone`."""
         self._tickets = 1
         self._look_again()
+
+    def shut(self) -> None:
+        """Let nobody start until `alone` or `together`."""
+        self._tickets = 0
 
     def together(self) -> None:
         """Admit as before."""
@@ -129,11 +135,19 @@ class Gate:
             raise
 
     async def _paced(self, tokens: int) -> bool:
-        """Sit out holds, the pace and somebody else's going alone; look again after every wait, for a hold may have begun."""
+        """Sit out holds, somebody else's going alone and the pace; look again after every wait, for a hold may have begun."""
         while True:
             while (held := self.held_until - self._now()) > 0:
                 jitter = self._draw() * min(JITTER_SHARE * self._held_for, MOST_JITTER_S)
                 await self._stop.sleep(held + jitter)
+            if self._stop.requested:
+                raise Stopped
+            # Not only when the slot was taken: the limit may have shrunk since.
+            if self._tickets == 0 or self.in_flight >= self.limit:
+                future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+                self._apart.append(future)
+                await future
+                continue
             held_until = self.held_until
             wait = max(
                 self._requests.reserve(self._now()) if self._requests else 0.0,
@@ -143,13 +157,9 @@ class Gate:
                 await self._stop.sleep(wait)
             if self._stop.requested:
                 raise Stopped
-            if self.held_until != held_until:
+            if self.held_until != held_until or self._tickets == 0 or self.in_flight >= self.limit:
                 continue
             if self._tickets is None:
                 return False
-            if self._tickets > 0:
-                self._tickets -= 1
-                return True
-            future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._apart.append(future)
-            await future
+            self._tickets -= 1
+            return True

@@ -1,6 +1,6 @@
 """What an answer means for its row and for the run: when to hold, when to suspect the configuration, when to stop.
 
-Pure decisions are in core (retry, streak, fatal, start); here they meet the gate, the feed and the stop.
+Pure decisions are in core (retry, breaker, fatal, start); here they meet the gate, the feed and the stop.
 """
 
 from collections.abc import Callable
@@ -11,11 +11,11 @@ from pipeline.core.ambient import Ambient
 from pipeline.core.fatal import NEVER_THE_ROW, PAUSE_BEFORE_WITNESS_S, FatalRule, Verdict
 from pipeline.core.retry import Abort, Fail, Retry, RetryPolicy, backoff, decide
 from pipeline.core.start import Start
-from pipeline.core.streak import Streak
 from pipeline.core.tally import Traffic
 from pipeline.core.types import Fault, FaultKind, Reply
 from pipeline.engine.feed import Feed, Task
 from pipeline.engine.gate import Gate
+from pipeline.engine.outage import Outage
 from pipeline.engine.send import Sent
 from pipeline.engine.stop import Stop
 
@@ -24,6 +24,7 @@ from pipeline.engine.stop import Stop
 HOLDS_ITSELF_FROM = 3
 MOST_THROTTLED = 10
 ANSWERED_MEANWHILE = 100
+SHORTAGE_PAUSE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +48,7 @@ class Shelve:
 
 @dataclass(frozen=True, slots=True)
 class Withhold:
-    """The row may not be sent again, yet is not to blame while nobody gets through."""
-
-    result: Fault
+    """The row may not be sent again, yet is not to blame while nobody gets through: its verdict waits."""
 
 
 Step = Done | Later | Shelve | Withhold
@@ -75,7 +74,18 @@ class Judge:
         notice: Callable[[str], None],
     ) -> None:
         self.traffic = Traffic()
-        self.streak = Streak(concurrency=concurrency)
+        self.outage = Outage(
+            concurrency=concurrency,
+            longest=policy.max_outage,
+            gate=gate,
+            feed=feed,
+            stop=stop,
+            left=left,
+            restart=self._slow_start,
+            now=now,
+            draw=draw,
+            notice=notice,
+        )
         self._fatal = FatalRule()
         self._ambient = Ambient()
         self._policy = policy
@@ -84,12 +94,11 @@ class Judge:
         self._stop = stop
         self._start = start
         self._any_ok = any_ok
-        self._left = left
         self._now = now
         self._wall = wall
         self._draw = draw
         self._notice = notice
-        self._answers = 0  # rows of this run that the endpoint answered: a reply, or a refusal of that row alone
+        self._short = False  # whether it was said that this machine is short of something
         self._holds = 0  # in a row, without a success between
         self._too_long: int | None = None  # the row whose answer named a time too far off
 
@@ -98,33 +107,36 @@ class Judge:
         self._count(task, sent)
         match sent.result:
             case Reply():
-                self._answered(alone=alone)
+                self._answered(task, alone=alone)
                 self._holds, self._too_long = 0, None
                 return Done(sent.result)
             case Fault(kind=FaultKind.REJECTED):
-                self._answered(alone=alone)
+                self._answered(task, alone=alone)
                 return Done(sent.result)
             case Fault(kind=FaultKind.THROTTLED):
+                self.outage.alive()
                 return self._throttled(task, sent.result, alone=alone)
             case Fault(kind=FaultKind.FATAL):
+                self.outage.alive()
                 return self._refused(task, sent.result, alone=alone)
-            case fault:
-                return self._failed(task, fault, alone=alone)
+            case Fault(kind=FaultKind.LOCAL):
+                return self._short_of_something(task, sent.result, alone=alone)
+            case _:
+                return self._failed(task, sent, sent.result, alone=alone)
 
     def nobody_left_to_ask(self) -> None:
         """All that is left waits for others to be heard, and there are no others: let one of them speak."""
         suspicion = self._fatal.suspicion
-        if suspicion is None:
-            self._feed.unshelve()
-        elif self._feed.shelved == 1 and suspicion.error_kind in NEVER_THE_ROW:
-            self._stop.request(f"{suspicion.error_kind}: {suspicion.message}", 5)
+        if self._feed.shelved and suspicion is not None:
+            if self._feed.shelved == 1 and suspicion.error_kind in NEVER_THE_ROW:
+                self._stop.request(f"{suspicion.error_kind}: {suspicion.message}", 5)
+            else:
+                self._feed.unshelve(1)
+        elif self._feed.withheld and not self.outage.answers:
+            self.outage.give_up()
         else:
-            self._feed.unshelve(1)
-
-    def about_to_give_up(self, result: Reply | Fault) -> None:
-        """Stop the run instead if nobody gets through: then no row that may not be sent again is to blame for its `result`."""
-        if isinstance(result, Fault) and (not self._answers or self.streak.spares_all(left=self._left())):
-            self._stop.request(self._nobody_gets_through(result), 3)
+            self._feed.unshelve()
+            self._feed.release()
 
     def _count(self, task: Task, sent: Sent) -> None:
         self.traffic.requests += sent.requests
@@ -145,15 +157,22 @@ class Judge:
         if status is not None and self._start.answered(ok=isinstance(sent.result, Reply)):
             self._gate.grow(self._start.limit)
 
-    def _answered(self, *, alone: bool) -> None:
-        self._answers += 1
-        self.streak.answered()
+    def _answered(self, task: Task, *, alone: bool) -> None:
+        ended = self.outage.answered(task, alone=alone)
         if alone:
             self._gate.together()
             if self._fatal.suspicion is not None:
                 self._fatal.cleared()
                 self._notice("another row was answered: the run goes on")
                 self._feed.unshelve()
+        elif ended and self._fatal.suspicion is None:
+            self._gate.together()
+        elif ended:
+            self._gate.alone()
+
+    def _slow_start(self) -> None:
+        self._start.again()
+        self._gate.grow(self._start.limit)
 
     def _throttled(self, task: Task, fault: Fault, *, alone: bool) -> Step:
         hint = fault.retry_after
@@ -181,7 +200,7 @@ class Judge:
 
         When nobody gets through, nobody fails.
         """
-        seen, others = task.throttled, self._answers
+        seen, others = task.throttled, self.outage.answers
         if seen.times == 0:
             seen.first = others
         passed_by = others > seen.latest and seen.times > 0
@@ -227,33 +246,46 @@ class Judge:
                 self._gate.alone()
         return Shelve()
 
-    def _failed(self, task: Task, fault: Fault, *, alone: bool) -> Step:
-        """A transient fault, an absent endpoint, or a shortage of our own."""
+    def _failed(self, task: Task, sent: Sent, fault: Fault, *, alone: bool) -> Step:
+        """A transient fault, or an absent endpoint."""
+        if fault.kind is FaultKind.TRANSIENT and not self.outage.waiting:
+            self.outage.charge(task, fault)
+        self.outage.failed(task, fault, alone=alone)
+        if self.outage.waiting:
+            return Later(self._backoff(task))
         if alone:
-            self._gate.hold(PAUSE_BEFORE_WITNESS_S, self._gate.held_by or fault.error_kind)
-            self._gate.alone()
-        self.streak.failed(task.row.index)
-        if fault.kind is FaultKind.TRANSIENT:
-            task.failures += 1
-            if fault.resends is not None:
-                task.lost[fault.error_kind] += 1
-        left = self._left()
-        if self.streak.over(left=left):
-            self._stop.request(self._nobody_gets_through(fault), 3)
-            return Later(0.0)
+            self._once_more_alone(fault)
         most = self._policy.max_attempts or self._ambient.attempts(task.row.index)
         match decide(fault, failures=task.failures, most=most, lost=task.lost, draw=self._draw(), policy=self._policy):
             case Retry(after=after):
                 return Later(after)
             case Fail(resend=resend):
-                if self.streak.may_fail(task.row.index, left=left):
+                if self.outage.may_fail(task):
                     return Done(fault)
-                return Later(self._backoff(task)) if resend else Withhold(fault)
+                if resend:
+                    return Later(self._backoff(task))
+                task.verdict = sent
+                return Withhold()
             case Abort():
                 raise AssertionError("fatal faults are judged elsewhere")
 
-    def _nobody_gets_through(self, fault: Fault) -> str:
-        return f"the last {self.streak.length} requests all failed, the latest by {fault.error_kind}: {fault.message}"
+    def _short_of_something(self, task: Task, fault: Fault, *, alone: bool) -> Step:
+        """Open files or memory ran out on this machine: neither the row's fault nor the endpoint's."""
+        self.outage.local(fault)
+        if alone:
+            self._once_more_alone(fault)
+        if self._now() >= self._gate.held_until:
+            self._start.halve()
+            self._gate.grow(self._start.limit)
+            self._gate.hold(SHORTAGE_PAUSE_S, "a shortage here")
+        if not self._short:
+            self._short = True
+            self._notice(f"this machine is short of something ({fault.message}); fewer requests go out at once")
+        return Later(self._backoff(task))
+
+    def _once_more_alone(self, fault: Fault) -> None:
+        self._gate.hold(PAUSE_BEFORE_WITNESS_S, self._gate.held_by or fault.error_kind)
+        self._gate.alone()
 
     def _backoff(self, task: Task) -> float:
         return backoff(task.failures - 1, draw=self._draw(), policy=self._policy)

@@ -96,7 +96,6 @@ class Run:
             journal, threads.seal, stop, most_open_bytes=settings.most_open_bytes, in_doubt=lambda: self._guards.in_doubt
         )
         self._spending = Spending(_budget(settings, work.tally.cost), stop)
-        self._withheld: list[tuple[Task, Sent]] = []
         self._posting: set[asyncio.Task[None]] = set()
 
     async def go(self) -> Result:
@@ -112,9 +111,6 @@ class Run:
                 crew.create_task(self._feed_rows())
                 for _ in range(self._settings.concurrency):
                     crew.create_task(self._work_off())
-            if self._withheld:
-                self._judge.about_to_give_up(self._withheld[-1][1].result)
-            await self._settle_withheld()
             self._recorder.close()
             await self._sealing.close()
             ticking.cancel()
@@ -180,6 +176,10 @@ class Run:
         leaves through the TaskGroup, which cancels the siblings.
         """
         while (task := await self._feed.take()) is not None:
+            if task.verdict is not None:  # it was withheld, and nothing came up in its favour
+                await self._end(task, self._outcome(task, task.verdict, task.verdict.result))
+                self._look_for_standstill()
+                continue
             try:
                 request = await self._builder.build(task.row)
             except RowcallError as error:
@@ -219,7 +219,6 @@ class Run:
             case Done(result=Reply() as reply):
                 self._any_reply = True
                 await self._end(task, self._outcome(task, sent, reply))
-                await self._settle_withheld()
             case Done(result=fault):
                 await self._end(task, self._outcome(task, sent, fault))
             case Later(after=after):
@@ -227,14 +226,13 @@ class Run:
             case Shelve():
                 self._feed.shelve(task)
             case Withhold():
-                self._withheld.append((task, sent))
-                self._feed.finished()
+                self._feed.withhold(task)
 
     def _look_for_standstill(self) -> None:
         """See that rows which wait for news of others do not wait for ever, once no others are under way."""
         if not self._feed.under_way:
             self._sealing.look_again()
-        if self._feed.idle and self._feed.shelved:
+        if self._feed.idle and (self._feed.shelved or self._feed.withheld):
             self._judge.nobody_left_to_ask()
 
     def _outcome(self, task: Task, sent: Sent, result: Reply | Fault) -> Outcome:
@@ -251,17 +249,8 @@ class Run:
     async def _end(self, task: Task, outcome: Outcome) -> None:
         recorded = await self._recorder.record(outcome)
         if recorded:
-            self._judge.streak.ended(task.row.index)
             await self._sealing.recorded(task.part)
         self._feed.finished()
-
-    async def _settle_withheld(self) -> None:
-        """Give up the rows that may not be sent again, now that somebody got through or nobody else is left to ask."""
-        while self._withheld and not self._stop.requested:
-            task, sent = self._withheld.pop()
-            if await self._recorder.record(self._outcome(task, sent, sent.result)):
-                self._judge.streak.ended(task.row.index)
-                await self._sealing.recorded(task.part)
 
     # -- time
 
@@ -270,6 +259,7 @@ class Run:
             await asyncio.sleep(TICK_S)
             self._show()
             self._heed_deadline()
+            self._judge.outage.tick()
 
     def _heed_deadline(self) -> None:
         # By the wall clock each time, so that a suspended machine does not shift the deadline.

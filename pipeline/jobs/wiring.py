@@ -103,6 +103,7 @@ def engine_settings(config: Config, *, deadline: float | None) -> Settings:
             config.retry.base_delay_s,
             config.retry.max_delay_s,
             config.retry.max_retry_after_s,
+            config.retry.max_outage_s,
         ),
         grace=config.endpoint.timeout if config.stop.grace_s is None else config.stop.grace_s,
         deadline=min(deadlines, default=None),

@@ -1,4 +1,4 @@
-"""Laws and tables of the decisions without I/O: retry, pacing, streak, fatal, start, parts, pricing."""
+"""Laws and tables of the decisions without I/O: retry, pacing, fatal, start, parts, pricing."""
 
 import itertools
 from collections import Counter
@@ -13,7 +13,6 @@ from pipeline.core.parts import gaps, plan, rows_in, runs
 from pipeline.core.pricing import Pricing
 from pipeline.core.retry import Abort, Fail, Retry, RetryPolicy, decide
 from pipeline.core.start import Start
-from pipeline.core.streak import Streak
 from pipeline.core.types import Fault, FaultKind, Usage
 
 POLICY = RetryPolicy()
@@ -93,35 +92,6 @@ def test_after_a_hold_starts_are_spaced_anew():
 def test_a_request_dearer_than_a_minute_is_paced_as_a_whole_minute():
     pacer = Pacer(1000)
     assert [pacer.reserve(0.0, 5000), pacer.reserve(0.0, 1)] == [0.0, 60.0]
-
-
-def test_a_row_may_fail_only_once_something_got_through_after_its_first_failure():
-    streak = Streak(concurrency=8)
-    streak.failed(1)
-    assert not streak.may_fail(1, left=10)
-    streak.answered()
-    streak.failed(1)
-    assert streak.may_fail(1, left=10)
-
-
-def test_in_a_long_streak_no_row_fails_unless_only_bad_rows_are_left():
-    streak = Streak(concurrency=8)
-    streak.failed(1)
-    streak.answered()
-    for _ in range(8):
-        streak.failed(1)
-    assert not streak.may_fail(1, left=2)
-    assert streak.may_fail(1, left=1)
-
-
-@pytest.mark.parametrize(("left", "sends"), [(1, 8), (24, 192), (25, 200), (10_000, 200)])
-def test_a_run_in_which_nobody_gets_through_is_over_after(left, sends):
-    streak = Streak(concurrency=8)
-    for row in range(sends - 1):
-        streak.failed(row % left)
-    assert not streak.over(left=left)
-    streak.failed(0)
-    assert streak.over(left=left)
 
 
 def test_with_no_ok_row_the_first_fatal_answer_stops():
