@@ -6,7 +6,6 @@ is it renamed. So after a crash each file is the old one or the announced one, a
 
 import itertools
 import os
-import shutil
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -18,6 +17,7 @@ import orjson
 import pyarrow as pa
 
 from pipeline.checkpoint import files, parquet, sealing
+from pipeline.checkpoint.announced import MANIFEST, finish, remove_leftovers, temporary_name
 from pipeline.checkpoint.book import Book
 from pipeline.checkpoint.entries import Announced, OutputFile
 from pipeline.checkpoint.layout import Layout, check_output_kind
@@ -26,8 +26,6 @@ from pipeline.core.errors import OutputError, StoppedError
 
 if TYPE_CHECKING:
     from pipeline.checkpoint.record import Record
-
-MANIFEST = "_manifest.json"
 
 
 def publish(record: "Record", *, metadata: Mapping[str, object]) -> None:
@@ -44,7 +42,7 @@ def publish(record: "Record", *, metadata: Mapping[str, object]) -> None:
         announced = _write_folder(book, layout, metadata) if layout.is_directory else _write_file(book, layout, metadata)
         book.announce(announced)
         book.step("publish: announced")
-        _finish(book, layout, announced)
+        finish(book, layout, announced)
     except OSError as error:
         with suppress(OSError):
             remove_leftovers(book, layout)
@@ -120,32 +118,6 @@ def set_aside(layout: Layout, *, now: float | None = None) -> list[tuple[Path, P
     return renamed
 
 
-def finish_announced(book: Book, layout: Layout) -> None:
-    """Bring a publish that was broken off to its end, or call it off if its files are gone: the parts are all still there."""
-    announced = book.announced
-    if announced is None:
-        return
-    waiting = _temporary_files(layout, announced)
-    there = [(temporary, file) for temporary, file in waiting if temporary is not None and _matches(temporary, file)]
-    renamed = [file for _, file in waiting if _matches(output_path(layout, file), file)]
-    _refuse_overwriting(book, layout, announced, renamed)
-    if len({file.name for _, file in there} | {file.name for file in renamed}) == len(waiting):
-        _finish(book, layout, announced)
-    else:
-        book.put_outputs([_as_seen(layout, file) for file in renamed], [], only=False, finished=True)
-
-
-def remove_leftovers(book: Book, layout: Layout) -> None:
-    """Remove temporary files of publishes that never came to be announced."""
-    if book.announced is None:
-        folders = (layout.output.parent, *([layout.output] if layout.is_directory and layout.output.is_dir() else []))
-        for path in [each for folder in folders for each in folder.glob(f".rowcall-{book.id[:8]}-*.tmp")]:
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)
-
-
 def part_name(part: int) -> str:
     return f"part-{part:06d}.parquet"
 
@@ -155,7 +127,7 @@ def _write_file(book: Book, layout: Layout, metadata: Mapping[str, object]) -> A
     for entry in [each for each in book.parts if each.state == "published"]:
         sealing.seal(book, layout, entry)
     book.step("publish: carried")
-    name = _temporary_name(book)
+    name = temporary_name(book)
     path = layout.output.with_name(name)
     parts = (part_batches(book, layout, entry) for entry in book.parts)
     file = _write_parquet(book, path, metadata, parts, name=layout.output.name, part=None)
@@ -164,13 +136,13 @@ def _write_file(book: Book, layout: Layout, metadata: Mapping[str, object]) -> A
 
 def _write_folder(book: Book, layout: Layout, metadata: Mapping[str, object]) -> Announced:
     first = not book.outputs
-    folder = layout.output.with_name(_temporary_name(book)) if first else layout.output
+    folder = layout.output.with_name(temporary_name(book)) if first else layout.output
     if first:
         folder.mkdir()
     new: list[tuple[str | None, OutputFile]] = []
     for entry in [each for each in book.parts if each.state == "sealed"]:
         name = part_name(entry.part.id)
-        temporary = None if first else _temporary_name(book)
+        temporary = None if first else temporary_name(book)
         parts = [part_batches(book, layout, entry)]
         new.append(
             (temporary, _write_parquet(book, folder / (temporary or name), metadata, parts, name=name, part=entry.part.id))
@@ -207,54 +179,6 @@ def _write_parquet(
     return OutputFile(name, part, writer.rows, seen.st_size, files.sha256_of(path), seen.st_mtime_ns, seen.st_ino)
 
 
-def _finish(book: Book, layout: Layout, announced: Announced) -> None:
-    """Rename what was announced, write the manifest, mark the parts as published, and drop their files. May be repeated."""
-    if announced.folder is not None:
-        temporary = layout.output.with_name(announced.folder)
-        if temporary.exists():
-            temporary.replace(layout.output)
-        book.step("publish: renamed")
-    for temporary_file, file in _temporary_files(layout, announced):
-        if temporary_file is not None and temporary_file.exists():
-            temporary_file.replace(output_path(layout, file))
-            book.step("publish: renamed")
-    if layout.is_directory:
-        files.sync_folder(layout.output)
-    files.sync_folder(layout.output.parent)
-    book.step("publish: folder synced")
-    if announced.manifest is not None and announced.folder is None:
-        temporary = layout.output / _temporary_name(book)
-        files.write_durably(layout.output / MANIFEST, announced.manifest.encode(), private=False, temporary=temporary)
-        book.step("publish: manifest")
-    done = [each for each in book.parts if each.state == "sealed"]
-    outputs = [_as_seen(layout, file) for _, file in announced.files]
-    marked = [replace(each, state="published", file=None) for each in done]
-    book.put_outputs(outputs, marked, only=not layout.is_directory, finished=True)
-    book.step("publish: marked")
-    for entry in done:
-        sealing.remove_older(layout, entry)
-        book.step("publish: part removed")
-
-
-def _temporary_files(layout: Layout, announced: Announced) -> list[tuple[Path | None, OutputFile]]:
-    """Give each announced file with the path at which it lies until it is renamed, None once its folder was."""
-    if announced.folder is not None:
-        folder = layout.output.with_name(announced.folder)
-        return [(folder / file.name, file) for _, file in announced.files]
-    folder = layout.output if layout.is_directory else layout.output.parent
-    return [(folder / name if name else None, file) for name, file in announced.files]
-
-
-def _refuse_overwriting(book: Book, layout: Layout, announced: Announced, renamed: list[OutputFile]) -> None:
-    """See that what lies where announced files go is the old output or the new one, and nobody else's."""
-    if announced.folder is not None and not renamed and layout.output.is_dir() and any(layout.output.iterdir()):
-        raise OutputError(f"{layout.output}: somebody put files where the output goes; move them, then run again")
-    for _, file in announced.files:
-        path, old = output_path(layout, file), book.outputs.get(file.name)
-        if os.path.lexists(path) and file not in renamed and (old is None or not _matches(path, old)):
-            raise changed(layout, path)
-
-
 def _refuse_strangers(book: Book, layout: Layout) -> None:
     if layout.is_directory:
         # Names with a dot are passed over: no reader of a folder takes them for data either.
@@ -276,23 +200,6 @@ def _listed(outputs: Mapping[str, OutputFile]) -> list[dict[str, object]]:
         {"name": each.name, "rows": each.rows, "size": each.size, "sha256": each.sha256}
         for each in sorted(outputs.values(), key=lambda each: each.name)
     ]
-
-
-def _matches(path: Path, file: OutputFile) -> bool:
-    try:
-        return not path.is_symlink() and path.stat().st_size == file.size and files.sha256_of(path) == file.sha256
-    except OSError:
-        return False
-
-
-def _as_seen(layout: Layout, file: OutputFile) -> OutputFile:
-    seen = output_path(layout, file).stat()
-    return replace(file, mtime_ns=seen.st_mtime_ns, inode=seen.st_ino)
-
-
-def _temporary_name(book: Book) -> str:
-    # The record's id tells a later run which leftovers are its own; the output's name could make this one too long.
-    return f".rowcall-{book.id[:8]}-{files.random_name()}.tmp"
 
 
 def _dated(layout: Layout, stamp: str) -> tuple[Path, Path]:

@@ -7,7 +7,7 @@ import re
 import secrets
 from pathlib import Path
 
-from pipeline.checkpoint import journal, kept, parquet, progress_file, publish, rescue, sealing
+from pipeline.checkpoint import announced, journal, kept, parquet, progress_file, rescue, sealing
 from pipeline.checkpoint.book import Book, first_entries
 from pipeline.checkpoint.files import Steps
 from pipeline.checkpoint.journal import JournalFile
@@ -53,12 +53,12 @@ def recover(book: Book, layout: Layout) -> int:
     """
     rescued = rescue.take_in(book, layout)
     try:
-        publish.finish_announced(book, layout)
+        announced.finish_announced(book, layout)
         for entry in book.parts:
             if entry.state == "sealed":
                 sealing.check(book, layout, entry)
         _remove_orphans(book, layout)
-        publish.remove_leftovers(book, layout)
+        announced.remove_leftovers(book, layout)
     except OSError as error:
         raise StoppedError(
             f"{error.filename or layout.folder}: the record cannot be put in order ({error.strerror or error}); "

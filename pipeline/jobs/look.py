@@ -7,10 +7,11 @@ from pathlib import Path
 import pyarrow as pa
 
 from pipeline.checkpoint import progress_file
+from pipeline.checkpoint.announced import MANIFEST
 from pipeline.checkpoint.entries import StoredRun
 from pipeline.checkpoint.layout import Layout
 from pipeline.checkpoint.lock import hold
-from pipeline.checkpoint.publish import MANIFEST, manifest_stands, verify_output
+from pipeline.checkpoint.publish import manifest_stands, verify_output
 from pipeline.checkpoint.record import Record, open_record
 from pipeline.config import load_config
 from pipeline.core.errors import BusyError, ConfigError, DamagedError, MismatchError

@@ -189,7 +189,16 @@ def test_another_prompt_is_another_job_and_says_so(rowcall, tmp_path, job, simul
 
 def test_after_a_first_try_that_recorded_nothing_config_and_input_may_be_mended_freely(rowcall, tmp_path, job, simulator):
     path = rows(tmp_path, "in/a.csv", range(10))
-    nowhere = ["--set", "endpoint.base_url=http://127.0.0.1:9/other", "--set", "output.prefix=x_", "-p", "Shout: {{ text }}"]
+    nowhere = [
+        "--set",
+        "endpoint.base_url=http://127.0.0.1:9/other",
+        "--set",
+        "retry.max_outage_s=0.5",
+        "--set",
+        "output.prefix=x_",
+        "-p",
+        "Shout: {{ text }}",
+    ]
     tried = rowcall("run", job, "-q", *nowhere)
     assert tried.code in (2, 3)
     assert (tmp_path / "out.parquet.rowcall").exists()
