@@ -38,19 +38,23 @@ class Breaker:
         self.silent_since: float | None = None
         self.rows = max(LEAST_ROWS, concurrency // 4)
         self._streak: set[int] = set()
+        self._bad: set[int] = set()  # rows that failed, whereupon others were answered
         self._sends: deque[tuple[int, bool]] = deque(maxlen=max(WINDOW_SENDS, concurrency))
         self._probe_s = FIRST_PROBE_S
 
     def failed(self, row: int, now: float, *, left: int, unreachable: bool) -> bool:
         """Count a send that failed transiently or found no endpoint; tell whether that makes it suspect.
 
-        `unreachable`: the failure cannot be the row's doing. Then, towards the end, all rows left are enough.
+        `unreachable`: the failure cannot be the row's doing. Then, towards the end, all rows left are enough. Rows that
+        failed before while others were answered are no reason, once no other rows are left.
         """
         if self.silent_since is None:
             self.silent_since = now
         self._sends.append((row, True))
         self._streak.add(row)
         enough = min(self.rows, max(left, 1)) if unreachable else self.rows
+        if len(self._bad) >= left > 0:
+            return False
         if self.state is State.CLOSED and (len(self._streak) >= enough or self._hardly_any(now)):
             self.state = State.SUSPECT
             return True
@@ -63,11 +67,18 @@ class Breaker:
         if self.state is State.OPEN and not probe:
             return False
         before, self.state = self.state, State.CLOSED
+        if before is State.CLOSED:
+            self._bad |= self._streak
         self._streak.clear()
         if before is State.OPEN:
             self._sends.clear()
         self._probe_s = FIRST_PROBE_S
         return before is not State.CLOSED
+
+    def ended(self, row: int) -> None:
+        """Forget a row that has its outcome."""
+        self._streak.discard(row)
+        self._bad.discard(row)
 
     def alive(self) -> None:
         """Note that the endpoint is there, although it answered no row: it throttles, or refuses everybody."""

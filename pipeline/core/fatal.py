@@ -11,6 +11,8 @@ from enum import Enum
 
 PAUSE_BEFORE_WITNESS_S = 5.0
 MOST_REFUSALS_PER_ROW = 3
+# So many rows sent alone and refused, for whatever reasons, are no chance.
+MOST_WITNESSES = 4
 # No row can bring these about: with no other row left to ask, they are believed.
 NEVER_THE_ROW = ("unauthorized", "insufficient_credits")
 
@@ -36,6 +38,7 @@ class FatalRule:
 
     def __init__(self) -> None:
         self.suspicion: Suspicion | None = None
+        self._witnesses = 0  # rows sent alone and refused, since one was answered
         self._refusals: Counter[tuple[int, str]] = Counter()
 
     def refused(self, row: int, error_kind: str, message: str = "", *, any_ok: bool, alone: bool) -> Verdict:
@@ -51,7 +54,8 @@ class FatalRule:
             return Verdict.SUSPECT
         if not alone:
             return Verdict.JOIN
-        if suspicion.error_kind == error_kind and suspicion.row != row:
+        self._witnesses += 1
+        if (suspicion.error_kind == error_kind and suspicion.row != row) or self._witnesses >= MOST_WITNESSES:
             return Verdict.STOP
         self.suspicion = Suspicion(row, error_kind, message)
         return Verdict.SUSPECT
@@ -59,3 +63,4 @@ class FatalRule:
     def cleared(self) -> None:
         """Drop the suspicion: the row sent alone was answered."""
         self.suspicion = None
+        self._witnesses = 0

@@ -50,7 +50,15 @@ class Feed:
     news, or in `withhold` for an answer to anybody. `take` gives None when no task is left or the feed was stopped.
     """
 
-    def __init__(self, *, concurrency: int, now: Callable[[], float], most_bytes: int = MOST_BYTES) -> None:
+    def __init__(
+        self,
+        *,
+        concurrency: int,
+        now: Callable[[], float],
+        most_bytes: int = MOST_BYTES,
+        when_full: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.when_full = when_full
         self._now = now
         self._most_rows = max(4 * concurrency, 256)
         self._most_waiting = WAITING_PER_WORKER * concurrency
@@ -87,13 +95,14 @@ class Feed:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is left, unless shelved or withheld."""
-        return self._closed and not self.under_way
+        """Whether nothing is left, unless shelved or withheld, or behind so many of these that no more is taken in."""
+        return (self._closed or self._room is not None) and not self.under_way
 
     async def put(self, tasks: Iterable[Task]) -> None:
         """Add new tasks, as soon as there is room. A batch is taken whole, so the bounds are met to within one batch."""
         while not self._stopped and self._full():
             self._room = asyncio.get_running_loop().create_future()
+            self.when_full()
             await self._room
         before = len(self._new)
         self._new.extend(tasks)

@@ -94,6 +94,7 @@ class Judge:
         self._stop = stop
         self._start = start
         self._any_ok = any_ok
+        self._left = left
         self._now = now
         self._wall = wall
         self._draw = draw
@@ -176,10 +177,11 @@ class Judge:
 
     def _throttled(self, task: Task, fault: Fault, *, alone: bool) -> Step:
         hint = fault.retry_after
+        step = self._only_this_row(task, fault)
+        if step is not None and not alone:
+            return step
         if hint is not None and hint > self._policy.max_retry_after:
             return self._asked_for_too_long(task, fault, hint)
-        if not alone and (step := self._only_this_row(task, fault)) is not None:
-            return step
         if self._now() >= self._gate.held_until:
             # The first 429 of an episode sets the hold; those of requests already under way only obey it.
             self._holds += 1
@@ -191,9 +193,12 @@ class Judge:
             hint = self._policy.base_delay + min(backoff(self._holds - 1, draw=self._draw(), policy=self._policy), span)
         if hint > 0:
             self._gate.hold(hint, f"{fault.status or fault.error_kind}")
-        if alone:
-            self._gate.alone()
-        return Later(max(self._gate.held_until - self._now(), 0.0))
+        held = max(self._gate.held_until - self._now(), 0.0)
+        if not alone:
+            return Later(held)
+        # Another row has the next turn: this one may be throttled for ever, and all would wait for it.
+        self._gate.alone()
+        return Later(held + self._behind_others(task))
 
     def _only_this_row(self, task: Task, fault: Fault) -> Step | None:
         """Judge a row that is throttled again and again while others are answered: the limit it meets is its own.
@@ -209,12 +214,16 @@ class Judge:
             return None
         if seen.times >= MOST_THROTTLED and others - seen.first >= ANSWERED_MEANWHILE:
             return Done(fault)
-        wait = self._policy.base_delay + backoff(seen.times - 1, draw=self._draw(), policy=self._policy)
-        return Later(max(wait, fault.retry_after or 0.0))
+        hint = fault.retry_after or 0.0
+        return Later(max(self._behind_others(task), hint if hint <= self._policy.max_retry_after else self._policy.max_delay))
+
+    def _behind_others(self, task: Task) -> float:
+        return self._policy.base_delay + backoff(task.throttled.times - 1, draw=self._draw(), policy=self._policy)
 
     def _asked_for_too_long(self, task: Task, fault: Fault, hint: float) -> Step:
         until = datetime.fromtimestamp(self._wall() + hint, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S %z")
-        if self._too_long is not None and self._too_long != task.row.index:
+        # Two rows say so, or there is no second one to ask.
+        if self._too_long is not None and (self._too_long != task.row.index or self._left() <= 1):
             self._stop.request(f"the endpoint asks to wait until {until}: {fault.message}", 3)
         elif self._too_long is None:
             self._notice(
@@ -234,7 +243,7 @@ class Judge:
             case Verdict.GIVE_UP:
                 if alone:
                     self._fatal.cleared()
-                    self._gate.together()
+                    self.outage.refused()
                     self._feed.unshelve()
                 return Done(fault)
             case Verdict.SUSPECT:

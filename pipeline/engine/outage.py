@@ -102,6 +102,18 @@ class Outage:
             self._restart()
         return ended
 
+    def ended(self, task: Task) -> None:
+        """Forget a row that has its outcome."""
+        self._charged.pop(task.row.index, None)
+        self._breaker.ended(task.row.index)
+
+    def refused(self) -> None:
+        """Note that the row sent alone was refused for good, which says nothing about an outage."""
+        if self._breaker.state is State.OPEN:
+            self._ask_again_later()
+        elif self._breaker.state is State.CLOSED:
+            self._gate.together()
+
     def alive(self) -> None:
         """Note that the endpoint is there, though it answers nobody."""
         self._breaker.alive()

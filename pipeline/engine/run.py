@@ -60,7 +60,7 @@ class Run:
         self._clock = clock
         self._builder = Builder(render, provider, threads.render)
         self._books = Books(work.tally, rows=work.rows, again=work.again, now=clock.now, wall=clock.wall)
-        self._feed = Feed(concurrency=settings.concurrency, now=clock.now)
+        self._feed = Feed(concurrency=settings.concurrency, now=clock.now, when_full=self._look_for_standstill)
         start = Start(settings.concurrency)
         self._gate = Gate(
             start.limit,
@@ -191,7 +191,7 @@ class Run:
                 self._look_for_standstill()
                 continue
             try:
-                async with self._spending.bill(request.tokens) as bill, self._gate.slot(request.tokens) as alone:
+                async with self._gate.slot(request.tokens) as alone, self._spending.bill(request.tokens) as bill:
                     async with self._may_be_cut_off():
                         sent = await send(
                             request, self._transport, self._provider, now=self._clock.now, may_resend=not task.freed
@@ -249,6 +249,7 @@ class Run:
     async def _end(self, task: Task, outcome: Outcome) -> None:
         recorded = await self._recorder.record(outcome)
         if recorded:
+            self._judge.outage.ended(task)
             await self._sealing.recorded(task.part)
         self._feed.finished()
 

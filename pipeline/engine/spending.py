@@ -42,15 +42,15 @@ class Spending:
         if self._budget is None:
             yield Bill()
             return
-        bill = Bill(self._budget.worst(tokens))
-        while not self._budget.reserve(bill.worst):
+        while not self._budget.reserve(worst := self._budget.worst(tokens)):
             if self._open == 0:
-                self._stop.request(self._said(self._budget, bill.worst), 5)
+                self._stop.request(self._said(self._budget, worst), 5)
             if self._stop.requested:
                 raise Stopped
             future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiting.append(future)
             await future
+        bill = Bill(worst)
         self._open += 1
         try:
             yield bill

@@ -178,6 +178,63 @@ def test_an_outage_costs_no_row_and_few_requests_and_the_run_goes_on_by_itself(a
     assert first_after <= 90 + 30 * 1.1 + 2 * latency
 
 
+@pytest.mark.parametrize("answer", [500, 503, REFUSED, GARBAGE], ids=["500", "503", "refused", "malformed"])
+@pytest.mark.parametrize("bad", [{50}, set(range(5, 100, 10))], ids=["one", "ten of a hundred"])
+def test_rows_that_always_fail_while_others_are_answered_are_no_outage(bad, answer):
+    seen = play(Case(rows=100, settings=AUTO, script=lambda row, nth, now: answer if row in bad else 200))
+    if answer is REFUSED:
+        # No row can bring that about, so none is blamed; nor could it happen.
+        assert (seen.result.stop_code, seen.failed) == (3, {})
+    else:
+        assert (seen.result.stopped, set(seen.failed)) == (None, bad)
+        assert seen.seconds < 600
+
+
+def test_a_row_given_up_in_the_middle_of_an_outage_does_not_open_the_gate():
+    """Found by stress: the third refusal of a row, sent alone to see whether an outage was over, let everybody go."""
+
+    def script(row: int, nth: int, now: float) -> Answer:
+        if row == 30:
+            return 401
+        return 503 if 20 <= now < 320 and not (row != 30 and nth == 1 and now < 26) else 200
+
+    seen = play(Case(rows=700, settings=replace(AUTO, concurrency=16), script=script, fault_latency=0.01))
+    assert seen.result.stopped is None
+    assert set(seen.failed) <= {30}
+    assert sum(26 <= at < 320 for at, _ in seen.transport.sends) < 16 + 16 + 40
+
+
+def test_rows_throttled_for_ever_do_not_starve_the_others_while_one_goes_out_alone():
+    def script(row: int, nth: int, now: float) -> Answer:
+        if (row, nth) == (100, 1):
+            return 401
+        return 429 if 101 <= row <= 110 else 200
+
+    seen = play(Case(rows=2000, settings=AUTO, script=script))
+    assert (seen.result.stopped, set(seen.failed)) == (None, set(range(101, 111)))
+
+
+def test_one_row_that_is_told_to_come_back_tomorrow_holds_up_nobody_for_long():
+    tomorrow = Response(429, {"retry-after": "86400"}, b"")
+    seen = play(Case(rows=2000, settings=AUTO, script=lambda row, nth, now: tomorrow if row == 150 else 200))
+    assert (seen.result.stop_code, seen.failed, len(seen.journal.done)) == (3, {}, 1999)
+    assert "asks to wait until" in (seen.result.stopped or "")
+    assert seen.seconds < 600
+
+
+def test_refusals_of_two_kinds_in_turn_stop_a_run_too():
+    def script(row: int, nth: int, now: float) -> Answer:
+        if row < 20:
+            return 200
+        kind = "forbidden" if row % 2 else "not_found"
+        return Fault(FaultKind.FATAL, kind, "no", 403)
+
+    for concurrency in (1, 8):
+        seen = play(Case(rows=1000, settings=replace(AUTO, concurrency=concurrency), script=script))
+        assert (seen.result.stop_code, seen.failed) == (5, {})
+        assert len(seen.transport.sends) < 20 + concurrency + 10
+
+
 def test_after_an_outage_the_run_starts_slowly():
     seen = play(Case(rows=2000, script=lambda row, nth, now: 503 if 30 <= now < 90 else 200))
     again = [at for at, _ in seen.transport.sends if at >= 90]
