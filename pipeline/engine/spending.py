@@ -3,26 +3,29 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from pipeline.core.budget import Budget
-from pipeline.core.types import Fault, Reply, Usage
+from pipeline.core.types import Fault, Reply
 from pipeline.engine.stop import Stop, Stopped
 
 
 @dataclass(slots=True)
 class Bill:
-    """What one request came to; `worst` was set aside for it."""
+    """What one request came to, which was estimated at `tokens`; `worst` was set aside for it."""
 
+    tokens: int
     worst: float = 0.0
     cost: float = 0.0
-    usage: Usage = field(default_factory=Usage)
+    budget: Budget | None = None
 
     def take(self, result: Reply | Fault, cost: float | None) -> None:
         """Note the answer. One that was not priced, or was lost after it may have been billed, counts as the worst."""
         if isinstance(result, Reply):
             self.cost = self.worst if cost is None else cost
-            self.usage = result.usage
+            if self.budget is not None:
+                # At once, for the next requests go out while this reply is still being recorded.
+                self.budget.learn(self.tokens, result.usage)
         elif result.ambiguous:
             self.cost = self.worst
 
@@ -40,7 +43,7 @@ class Spending:
     async def bill(self, tokens: int) -> AsyncIterator[Bill]:
         """Wait until a request of about so many tokens may be paid for. Raises Stopped if it never may."""
         if self._budget is None:
-            yield Bill()
+            yield Bill(tokens)
             return
         while not self._budget.reserve(worst := self._budget.worst(tokens)):
             if self._open == 0:
@@ -50,14 +53,13 @@ class Spending:
             future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiting.append(future)
             await future
-        bill = Bill(worst)
+        bill = Bill(tokens, worst, budget=self._budget)
         self._open += 1
         try:
             yield bill
         finally:
             self._open -= 1
             self._budget.settle(bill.worst, bill.cost)
-            self._budget.learn(tokens, bill.usage)
             self._wake()
 
     def stopped(self) -> None:

@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.core.errors import BadRowError
-from pipeline.core.interfaces import Render
+from pipeline.core.interfaces import Provider, Render
 from pipeline.core.parts import plan
 from pipeline.core.pricing import Pricing
 from pipeline.core.retry import RetryPolicy
 from pipeline.core.tally import Tally
-from pipeline.core.types import Fault, FaultKind, Outcome, Prompt, Reply, Response, Row
+from pipeline.core.types import Fault, FaultKind, Outcome, Prompt, Reply, Request, Response, Row, Usage
 from pipeline.engine.run import Run
 from pipeline.engine.settings import Settings
 from pipeline.engine.stop import Stop
@@ -65,6 +65,7 @@ class Case:
     journal: FakeJournal = field(default_factory=FakeJournal)
     tally: Tally = field(default_factory=Tally)
     render: Render = render
+    provider: Provider = field(default_factory=FakeProvider)
 
 
 def play(case: Case, transports: list[ScriptedTransport] | None = None) -> Seen:
@@ -88,7 +89,7 @@ def play(case: Case, transports: list[ScriptedTransport] | None = None) -> Seen:
                 source=FakeSource(case.rows),
                 journal=case.journal,
                 render=case.render,
-                provider=FakeProvider(),
+                provider=case.provider,
                 transport=transport,
                 observer=watcher,
                 stop=stop,
@@ -576,6 +577,23 @@ def test_a_run_stops_before_it_could_spend_more_than_allowed_and_a_raised_limit_
     assert len(seen.transport.sends) == len(seen.journal.done)
     again = play(replace(case, settings=replace(limited, max_cost=100 * WORST), tally=seen.result.tally))
     assert (again.result.stopped, again.result.tally.ok) == (None, 100)
+
+
+class DearProvider(FakeProvider):
+    """Counts forty times as many prompt tokens as were estimated, as one with large pictures may."""
+
+    def decode(self, response: Response, request: Request) -> Reply | Fault:
+        result = super().decode(response, request)
+        return replace(result, usage=Usage(200, 5)) if isinstance(result, Reply) else result
+
+
+@pytest.mark.parametrize("replies", [5, 40])
+def test_prompts_dearer_than_estimated_are_learned_from_the_first_reply(replies):
+    one = 200 * 100e-6 + 5 * 1000e-6
+    limited = replace(PRICED, max_cost=replies * one * 1.01)
+    seen = play(Case(rows=200, settings=limited, provider=DearProvider()))
+    assert seen.result.stop_code == 5
+    assert (replies - 1) * one < seen.result.tally.cost <= replies * one * 1.01
 
 
 def test_replies_that_were_lost_after_they_may_have_been_billed_count_as_spent():
