@@ -103,9 +103,14 @@ class Book:
             self.step("seal: in the transaction")
         self._take([entry], redone=dropped)
 
+    @property
+    def blank(self) -> bool:
+        """Whether no outcome is on record, and nothing published."""
+        return not self.outputs and not any(each.state != "open" or self.holds_outcomes(each.part) for each in self._parts)
+
     def clear(self) -> None:
-        """Forget the job, its input files and its parts; only where no outcome is on record and nothing published."""
-        if self.outputs or any(each.state != "open" or self.holds_outcomes(each.part) for each in self._parts):
+        """Forget the job, its input files and its parts; only of a blank book."""
+        if not self.blank:
             raise ValueError("rows are on record")
         with self.journal.transaction() as db:
             db.execute("DELETE FROM files")

@@ -215,7 +215,7 @@ class Record:
     @property
     def blank(self) -> bool:
         """Whether no outcome is on record, and nothing published."""
-        return not self.book.outputs and not any(self._tally(each).done for each in self.book.parts)
+        return self.book.blank
 
     def clear(self) -> None:
         """Forget job, input files and parts of a blank record: what a first try planned binds nobody."""

@@ -28,8 +28,6 @@ _KEYS = {
 class _OneALine(click.types.StringParamType):
     """Text that may be given several times; in an environment variable one a line, for paths and templates hold spaces."""
 
-    envvar_list_splitter = "\n"
-
     def split_envvar_value(self, rv: str) -> list[str]:
         return [line for line in rv.split("\n") if line.strip()]
 
