@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all check bench clean
+.PHONY: help setup demo test test-all check bench bench-faults clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## make the virtual environment .venv (made again only when pyproject.toml changes)
 
@@ -40,6 +40,9 @@ check: $(READY) ## lint, formatting, types
 
 bench: $(READY) ## rows/s beside a bare aiohttp loop, in alternation
 	@$(BIN)/python -m tests.bench.bench
+
+bench-faults: $(READY) ## kills, broken disks, endpoints that misbehave: a table of what each did, beside its goal
+	@$(BIN)/python -m tests.whole.faults
 
 clean: ## remove the virtual environment, caches and the demo's output
 	rm -rf $(VENV) out build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

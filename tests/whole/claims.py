@@ -13,9 +13,7 @@ import sqlite3
 import sys
 import time
 import urllib.parse
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -37,26 +35,10 @@ from tests.whole.harness import (
     write_csv,
     write_pictures,
 )
+from tests.whole.table import Claim, Claims, Trial, tried
 
 FREED_EARLY = (sys.executable, "-m", "tests.whole.freed_early")
 WRONG_KEY = "wrong/Hd4+Yc6mQn1Wf8Tz"
-
-
-@dataclass(frozen=True)
-class Claim:
-    """One line of the table. `held` None: it could not be tried, and `seen` says why."""
-
-    text: str
-    goal: str
-    seen: str
-    held: bool | None
-
-    @property
-    def verdict(self) -> str:
-        return {True: "ok", False: "MISS", None: "not run"}[self.held]
-
-
-Claims = Iterator[Claim]
 
 
 def csv_job(bench: Bench) -> Claims:
@@ -351,7 +333,7 @@ def contents(path: Path) -> Iterator[bytes]:
             yield "\n".join(connection.iterdump()).encode("utf-8", "replace")
 
 
-TRIALS: dict[str, tuple[Callable[[Bench], Claims], ...]] = {
+TRIALS: dict[str, tuple[Trial, ...]] = {
     # Two at a time where both mostly wait for the minute's limit.
     "jobs": (csv_job, image_job),
     "kills": (kills,),
@@ -366,29 +348,5 @@ TRIALS: dict[str, tuple[Callable[[Bench], Claims], ...]] = {
 }
 
 
-def main(names: list[str]) -> int:
-    started, table = time.monotonic(), []
-    with Bench() as bench, ThreadPoolExecutor(2) as pool:
-        for name in names or TRIALS:
-            for claims in pool.map(lambda trial: list(trial(bench)), TRIALS[name]):
-                table += claims
-                for claim in claims:
-                    print(
-                        f"{time.monotonic() - started:4.0f} s  {claim.verdict:7}  {claim.text}: {claim.seen}",
-                        file=sys.stderr,
-                        flush=True,
-                    )
-    print("\n".join(lines(table)))
-    return 1 if any(claim.held is False for claim in table) else 0
-
-
-def lines(table: list[Claim]) -> Iterator[str]:
-    """Lay the claims out in columns."""
-    cells = [("claim", "goal", "seen", ""), *((each.text, each.goal, each.seen, each.verdict) for each in table)]
-    widths = [max(len(row[column]) for row in cells) for column in range(2)]
-    for claim, goal, seen, verdict in cells:
-        yield f"{verdict:8}{claim:{widths[0]}}  {goal:{widths[1]}}  {seen}"
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(tried(TRIALS, sys.argv[1:]))
