@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.core.parts import gaps
+from pipeline.core.quota import Quotas, quotas
 from pipeline.core.tally import Progress, Tally
 from pipeline.core.types import Fault, FaultKind, Message, Outcome, Part, Prompt, Reply, Request, Response, Row, Usage
 from pipeline.engine.work import Clock
@@ -150,6 +151,9 @@ class FakeProvider:
     def credits(self, response: Response) -> float | None:
         return float(response.headers["credits"]) if "credits" in response.headers else None
 
+    def quotas(self, response: Response) -> Quotas | None:
+        return quotas(response.headers, wall_now=0.0)
+
 
 Answer = int | Response | Fault
 
@@ -174,7 +178,8 @@ class ScriptedTransport:
         self.in_flight += 1
         self.peak = max(self.peak, self.in_flight)
         try:
-            await asyncio.sleep(self.latency if answer == 200 or self.fault_latency is None else self.fault_latency)
+            fine = answer == 200 or (isinstance(answer, Response) and answer.status == 200)
+            await asyncio.sleep(self.latency if fine or self.fault_latency is None else self.fault_latency)
         finally:
             self.in_flight -= 1
         if isinstance(answer, int):

@@ -223,8 +223,13 @@ class Limits(Section):
     """How much at once."""
 
     concurrency: int = Field(64, ge=1, le=100_000, description="requests in flight at most")
-    requests_per_minute: Positive | None = Field(None, description="started per minute at most")
-    tokens_per_minute: Positive | None = Field(None, description="estimated tokens started per minute at most")
+    adaptive: bool = Field(
+        True, description="find out by being throttled how much at once and, where no limit is set here, how fast"
+    )
+    requests_per_minute: Positive | None = Field(None, description="started per minute at most; null: learned from the answers")
+    tokens_per_minute: Positive | None = Field(
+        None, description="estimated tokens started per minute at most; null: learned where answers say what is left"
+    )
 
 
 class Retry(Section):

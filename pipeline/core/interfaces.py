@@ -14,6 +14,7 @@ from pipeline.core.types import Fault, Outcome, Part, Prompt, Reply, Request, Re
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from pipeline.core.quota import Quotas
     from pipeline.core.tally import Progress, Tally
 
 
@@ -48,6 +49,9 @@ class Provider(Protocol):
 
     def credits(self, response: Response) -> float | None:
         """Give what is left on the account, None where the answer does not say."""
+
+    def quotas(self, response: Response) -> "Quotas | None":
+        """Give what is left of rate limits, None where the answer does not say."""
 
 
 class Transport(Protocol):

@@ -1,4 +1,6 @@
-"""Spreading starts evenly below a rate: requests or tokens per minute, whichever the unit of `cost` is."""
+"""Spreading starts evenly below a rate: requests or tokens, whichever the unit of `cost` is."""
+
+import math
 
 
 class Pacer:
@@ -6,17 +8,19 @@ class Pacer:
 
     There is no burst: a server that counts by the minute would answer it with 429s. A late start loses nothing, for starts are
     booked ahead. A cost above a whole minute's allowance is counted as one minute: it can be paced, never met.
+    `per_second` may be changed at any time, for starts booked from then on; None: no limit.
     """
 
-    def __init__(self, per_minute: float) -> None:
-        self._interval = 60.0 / per_minute
-        self._most = per_minute
-        self._next = float("-inf")
+    def __init__(self, per_minute: float | None = None) -> None:
+        self.per_second = None if per_minute is None else per_minute / 60.0
+        self._next = -math.inf
 
     def reserve(self, now: float, cost: float = 1.0) -> float:
         """Book a start of this cost and give the seconds to wait before it."""
+        if self.per_second is None:
+            return 0.0
         start = max(self._next, now)
-        self._next = start + min(cost, self._most) * self._interval
+        self._next = start + min(cost / self.per_second, 60.0)
         return start - now
 
     def hold(self, until: float) -> None:

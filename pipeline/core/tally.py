@@ -112,7 +112,9 @@ class Traffic:
 class Progress:
     """A picture of a run under way. Counts are rows unless the name says otherwise; `rows` heeds --limit.
 
-    `per_minute` is the requests started in the last minute, `requests_per_minute` the configured limit or None.
+    `per_minute` is the requests started in the last minute, `requests_per_minute` the rate that is kept, configured or
+    learned, or None; `limit` is how many may be in flight just now, `limits` how it came to that: (wall-clock seconds,
+    limit, reason), the latest ones.
     `held_until` is wall-clock seconds since the epoch, with the reason in `held_by`. `eta_s` is None while unknown.
     `tally` and `traffic` are the run's own, still counting: read them now or never, and change nothing.
     """
@@ -124,6 +126,8 @@ class Progress:
     ok: int
     failed: int
     in_flight: int = 0
+    limit: int = 0
+    limits: tuple[tuple[float, int, str], ...] = field(default=(), repr=False)
     waiting: int = 0
     requests: int = 0
     throttled: int = 0

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable
 
+from pipeline.core.adaptive import AdaptiveLimit
 from pipeline.core.tally import Progress, Tally, Traffic
 from pipeline.core.types import Outcome
 from pipeline.engine.feed import Feed
@@ -48,9 +49,18 @@ class Books:
         self.recorded -= tally.done
 
     def picture(
-        self, *, feed: Feed, gate: Gate, traffic: Traffic, stop: Stop, per_minute: float | None, finished: bool = False
+        self,
+        *,
+        feed: Feed,
+        gate: Gate,
+        limit: AdaptiveLimit,
+        traffic: Traffic,
+        stop: Stop,
+        kept_per_minute: float | None,
+        finished: bool = False,
     ) -> Progress:
-        """Give the run as it stands. Call about once a second: the rates are taken from the earlier calls."""
+        """Give the run as it stands; starts are kept below `kept_per_minute`. Call about once a second: the rates are taken
+        from the earlier calls."""
         now = self._now()
         done = self.rows - self.left
         self._points.append((now, done, traffic.requests))
@@ -69,13 +79,15 @@ class Books:
             ok=self.tally.ok,
             failed=self.tally.failed,
             in_flight=gate.in_flight,
+            limit=limit.limit,
+            limits=tuple((round(self._wall() + each.at - now, 3), each.limit, each.reason) for each in limit.history),
             waiting=feed.waiting,
             requests=traffic.requests,
             throttled=traffic.throttled,
             tokens=self.tally.prompt_tokens + self.tally.completion_tokens,
             cost=self.tally.cost if self._priced or self.tally.cost else None,
             per_minute=round((traffic.requests - requests_before) * 60 / max(now - then, 1.0)),
-            requests_per_minute=per_minute,
+            requests_per_minute=kept_per_minute,
             held_until=self._wall() + gate.held_until - now if held else None,
             held_by=gate.held_by if held else None,
             seconds=self.seconds,

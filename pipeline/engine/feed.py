@@ -1,6 +1,7 @@
 """The rows not yet sent: new ones from the input, and failed ones that wait for their time. Bounded in rows and bytes.
 
-A waiting row holds neither worker nor slot. Due rows come before new ones; when too many wait, the input pauses.
+A waiting row holds neither worker nor slot. Due rows come before new ones, but while nobody gets through; when too many wait,
+the input pauses.
 """
 
 import asyncio
@@ -20,11 +21,15 @@ MOST_BYTES = 64 * 2**20
 
 @dataclass(slots=True)
 class Throttled:
-    """How often a row was throttled, and how many others had been answered at the first and at the latest time."""
+    """How often a row was throttled, and how many others had been answered at the first and at the latest time.
+
+    `recovered` of those answered at the first time had been throttled before.
+    """
 
     times: int = 0
     first: int = 0
     latest: int = 0
+    recovered: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -59,6 +64,7 @@ class Feed:
         when_full: Callable[[], None] = lambda: None,
     ) -> None:
         self.when_full = when_full
+        self.new_first = False  # while nobody gets through: rows that failed may be those that always do
         self._now = now
         self._most_rows = max(4 * concurrency, 256)
         self._most_waiting = WAITING_PER_WORKER * concurrency
@@ -124,7 +130,7 @@ class Feed:
     async def take(self) -> Task | None:
         """Give the next task: one that is due, else a new one; wait for one if need be."""
         while not self._stopped:
-            if self._later and self._later[0][0] <= self._now():
+            if self._later and self._later[0][0] <= self._now() and not (self.new_first and self._new):
                 return self._give(heapq.heappop(self._later)[2])
             if self._new:
                 return self._give(self._new.popleft())

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from pipeline.core.pacing import Pacer
+from pipeline.core.pace import Pace
 from pipeline.engine.stop import Stop, Stopped
 
 # After a hold the pool must not stampede: each start is late by a share of the hold, but never by more than this.
@@ -29,8 +29,7 @@ class Gate:
         stop: Stop,
         now: Callable[[], float],
         draw: Callable[[], float],
-        requests: Pacer | None = None,
-        tokens: Pacer | None = None,
+        pace: Pace,
     ) -> None:
         self.limit = limit
         self.in_flight = 0
@@ -40,8 +39,8 @@ class Gate:
         self._stop = stop
         self._now = now
         self._draw = draw
-        self._requests = requests
-        self._tokens = tokens
+        self._pace = pace
+        self._door = asyncio.Lock()  # who is paced waits here: one start is booked at a time, so that a new rate holds at once
         self._taken = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._tickets: int | None = None  # None: everybody may start; 0 or 1 while one row goes out alone
@@ -78,9 +77,7 @@ class Gate:
         if until <= self.held_until:
             return
         self.held_until, self.held_by, self._held_for = until, reason, seconds
-        for pacer in (self._requests, self._tokens):
-            if pacer is not None:
-                pacer.hold(until)
+        self._pace.hold(until)
 
     def alone(self) -> None:
         """From now on let one request start, and nobody else until `together` or another `alone`."""
@@ -148,17 +145,15 @@ class Gate:
                 self._apart.append(future)
                 await future
                 continue
-            held_until = self.held_until
-            wait = max(
-                self._requests.reserve(self._now()) if self._requests else 0.0,
-                self._tokens.reserve(self._now(), tokens) if self._tokens else 0.0,
-            )
-            if wait > 0:
-                await self._stop.sleep(wait)
+            async with self._door:
+                held_until = self.held_until
+                if held_until <= self._now() and (wait := self._pace.reserve(self._now(), tokens)) > 0:
+                    await self._stop.sleep(wait)
             if self._stop.requested:
                 raise Stopped
-            if self.held_until != held_until or self._tickets == 0 or self.in_flight >= self.limit:
+            if self.held_until != held_until or held_until > self._now() or self._tickets == 0 or self.in_flight >= self.limit:
                 continue
+            self._pace.started(self._now())
             if self._tickets is None:
                 return False
             self._tickets -= 1

@@ -1,16 +1,17 @@
 """What an answer means for its row and for the run: when to hold, when to suspect the configuration, when to stop.
 
-Pure decisions are in core (retry, breaker, fatal, start); here they meet the gate, the feed and the stop.
+Pure decisions are in core (retry, breaker, fatal, adaptive, pace); here they meet the gate, the feed and the stop.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from pipeline.core.adaptive import AdaptiveLimit
 from pipeline.core.ambient import Ambient
 from pipeline.core.fatal import NEVER_THE_ROW, PAUSE_BEFORE_WITNESS_S, FatalRule, Verdict
+from pipeline.core.pace import Pace
 from pipeline.core.retry import Abort, Fail, Retry, RetryPolicy, backoff, decide
-from pipeline.core.start import Start
 from pipeline.core.tally import Traffic
 from pipeline.core.types import Fault, FaultKind, Reply
 from pipeline.engine.feed import Feed, Task
@@ -24,6 +25,7 @@ from pipeline.engine.stop import Stop
 HOLDS_ITSELF_FROM = 3
 MOST_THROTTLED = 10
 ANSWERED_MEANWHILE = 100
+RECOVERING_SHARE = 0.1
 SHORTAGE_PAUSE_S = 1.0
 
 
@@ -65,7 +67,8 @@ class Judge:
         gate: Gate,
         feed: Feed,
         stop: Stop,
-        start: Start,
+        limit: AdaptiveLimit,
+        pace: Pace,
         any_ok: Callable[[], bool],
         left: Callable[[], int],
         now: Callable[[], float],
@@ -92,7 +95,8 @@ class Judge:
         self._gate = gate
         self._feed = feed
         self._stop = stop
-        self._start = start
+        self._limit = limit
+        self._pace = pace
         self._any_ok = any_ok
         self._left = left
         self._now = now
@@ -100,6 +104,7 @@ class Judge:
         self._draw = draw
         self._notice = notice
         self._short = False  # whether it was said that this machine is short of something
+        self._recovered = 0  # rows answered that had been throttled
         self._holds = 0  # in a row, without a success between
         self._too_long: int | None = None  # the row whose answer named a time too far off
 
@@ -116,7 +121,7 @@ class Judge:
                 return Done(sent.result)
             case Fault(kind=FaultKind.THROTTLED):
                 self.outage.alive()
-                return self._throttled(task, sent.result, alone=alone)
+                return self._throttled(task, sent, sent.result, alone=alone)
             case Fault(kind=FaultKind.FATAL):
                 self.outage.alive()
                 return self._refused(task, sent.result, alone=alone)
@@ -154,11 +159,22 @@ class Judge:
                 self._ambient.note(task.row.index, failed=sent.result.kind is FaultKind.TRANSIENT)
         else:
             self._ambient.note(task.row.index, failed=False)
-        status = 200 if isinstance(sent.result, Reply) else sent.result.status
-        if status is not None and self._start.answered(ok=isinstance(sent.result, Reply)):
-            self._gate.grow(self._start.limit)
+        self._learn(sent)
+
+    def _learn(self, sent: Sent) -> None:
+        """Let an answer that throttled nobody have its say about how much at once, and how fast."""
+        ok = isinstance(sent.result, Reply)
+        if isinstance(sent.result, Fault) and (sent.result.status is None or sent.result.kind is FaultKind.THROTTLED):
+            return
+        now = self._now()
+        sent_at = now - sent.elapsed
+        self._pace.answered(now, sent_at=sent_at, quotas=sent.quotas)
+        if self._limit.answered(now, ok=ok, sent_at=sent_at, in_flight=self._gate.in_flight):
+            self._gate.grow(self._limit.limit)
 
     def _answered(self, task: Task, *, alone: bool) -> None:
+        self._recovered += task.throttled.times > 0
+        self._feed.new_first = False
         ended = self.outage.answered(task, alone=alone)
         if alone:
             self._gate.together()
@@ -172,11 +188,21 @@ class Judge:
             self._gate.alone()
 
     def _slow_start(self) -> None:
-        self._start.again()
-        self._gate.grow(self._start.limit)
+        self._limit.again(self._now())
+        self._gate.grow(self._limit.limit)
 
-    def _throttled(self, task: Task, fault: Fault, *, alone: bool) -> Step:
+    def _slow_down(self, task: Task, sent: Sent, *, pause: float) -> None:
+        """Ask for less at once, and more slowly. While no pace is known that spaces the starts, one request goes first."""
+        now, row = self._now(), task.row.index
+        sent_at = now - sent.elapsed
+        ask_one = self._holds > 1 or self._pace.requests_per_minute is None
+        if self._pace.throttled(now, row=row, pause=pause):
+            self._limit.throttled(now, sent_at=sent_at, in_flight=self._gate.in_flight, ask_one=ask_one)
+            self._gate.grow(self._limit.limit)
+
+    def _throttled(self, task: Task, sent: Sent, fault: Fault, *, alone: bool) -> Step:
         hint = fault.retry_after
+        self._pace.refused(sent.quotas)
         step = self._only_this_row(task, fault)
         if step is not None and not alone:
             return step
@@ -191,26 +217,31 @@ class Judge:
         if hint is None or (hint < self._policy.base_delay and self._holds > 1):
             span = max(self._policy.max_delay - self._policy.base_delay, 0.0)
             hint = self._policy.base_delay + min(backoff(self._holds - 1, draw=self._draw(), policy=self._policy), span)
+        self._slow_down(task, sent, pause=hint)
         if hint > 0:
             self._gate.hold(hint, f"{fault.status or fault.error_kind}")
         held = max(self._gate.held_until - self._now(), 0.0)
-        if not alone:
+        if alone:
+            self._gate.alone()
+        elif self._limit.limit > 1:
             return Later(held)
-        # Another row has the next turn: this one may be throttled for ever, and all would wait for it.
-        self._gate.alone()
+        # Where one goes at a time another row has the next turn: this one may be throttled for ever, and all would wait for it.
+        self._feed.new_first = True
         return Later(held + self._behind_others(task))
 
     def _only_this_row(self, task: Task, fault: Fault) -> Step | None:
         """Judge a row that is throttled again and again while others are answered: the limit it meets is its own.
 
-        When nobody gets through, nobody fails.
+        When nobody gets through, nobody fails; nor while rows that were throttled get through at the next try: then it is
+        everybody's limit, and a row may lose out many times by chance.
         """
         seen, others = task.throttled, self.outage.answers
         if seen.times == 0:
-            seen.first = others
+            seen.first, seen.recovered = others, self._recovered
         passed_by = others > seen.latest and seen.times > 0
         seen.times, seen.latest = seen.times + 1, others
-        if not passed_by or seen.times < HOLDS_ITSELF_FROM:
+        recover = self._recovered - seen.recovered > RECOVERING_SHARE * (others - seen.first)
+        if not passed_by or recover or seen.times < HOLDS_ITSELF_FROM:
             return None
         if seen.times >= MOST_THROTTLED and others - seen.first >= ANSWERED_MEANWHILE:
             return Done(fault)
@@ -284,8 +315,8 @@ class Judge:
         if alone:
             self._once_more_alone(fault)
         if self._now() >= self._gate.held_until:
-            self._start.halve()
-            self._gate.grow(self._start.limit)
+            self._limit.halve(self._now())
+            self._gate.grow(self._limit.limit)
             self._gate.hold(SHORTAGE_PAUSE_S, "a shortage here")
         if not self._short:
             self._short = True

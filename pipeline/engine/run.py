@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 
+from pipeline.core.adaptive import AdaptiveLimit
 from pipeline.core.budget import Budget
 from pipeline.core.errors import RowcallError
 from pipeline.core.interfaces import Journal, Observer, Provider, Render, Source, Transport
-from pipeline.core.pacing import Pacer
+from pipeline.core.pace import Pace
 from pipeline.core.parts import rows_in
-from pipeline.core.start import Start
 from pipeline.core.systematic import Systematic
 from pipeline.core.tally import Tally
 from pipeline.core.types import Fault, Outcome, Part, Reply, Row
@@ -61,22 +61,17 @@ class Run:
         self._builder = Builder(render, provider, threads.render)
         self._books = Books(work.tally, rows=work.rows, again=work.again, now=clock.now, wall=clock.wall)
         self._feed = Feed(concurrency=settings.concurrency, now=clock.now, when_full=self._look_for_standstill)
-        start = Start(settings.concurrency)
-        self._gate = Gate(
-            start.limit,
-            stop=stop,
-            now=clock.now,
-            draw=clock.draw,
-            requests=_pacer(settings.requests_per_minute),
-            tokens=_pacer(settings.tokens_per_minute),
-        )
+        self._limit = AdaptiveLimit(settings.concurrency, adaptive=settings.adaptive)
+        self._pace = Pace(settings.requests_per_minute, settings.tokens_per_minute, learn=settings.adaptive)
+        self._gate = Gate(self._limit.limit, stop=stop, now=clock.now, draw=clock.draw, pace=self._pace)
         self._judge = Judge(
             policy=settings.policy,
             concurrency=settings.concurrency,
             gate=self._gate,
             feed=self._feed,
             stop=stop,
-            start=start,
+            limit=self._limit,
+            pace=self._pace,
             any_ok=lambda: self._books.tally.ok > 0 or self._any_reply,
             left=lambda: self._books.left,
             now=clock.now,
@@ -272,9 +267,10 @@ class Run:
             self._books.picture(
                 feed=self._feed,
                 gate=self._gate,
+                limit=self._limit,
                 traffic=self._judge.traffic,
                 stop=self._stop,
-                per_minute=self._settings.requests_per_minute,
+                kept_per_minute=self._pace.requests_per_minute,
                 finished=finished,
             )
         )
@@ -291,10 +287,6 @@ class Run:
         self._judge.traffic.ambiguous += len(self._posting)
         for worker in self._posting:
             worker.cancel()
-
-
-def _pacer(per_minute: float | None) -> Pacer | None:
-    return Pacer(per_minute) if per_minute is not None else None
 
 
 def _budget(settings: Settings, spent: float) -> Budget | None:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from pipeline.core.errors import BadRowError
 from pipeline.core.interfaces import Provider, Render, Transport
-from pipeline.core.types import Fault, FaultKind, Reply, Request, Response, Row
+from pipeline.core.quota import Quotas
+from pipeline.core.types import Fault, FaultKind, Reply, Request, Row
 
 # A stale connection shows within a round trip. One that breaks later broke over work on this request.
 STALE_WITHIN_S = 1.0
@@ -16,13 +17,15 @@ STALE_WITHIN_S = 1.0
 @dataclass(frozen=True, slots=True)
 class Sent:
     """What came of a send. `requests` is how many left the machine: two where a stale connection was met. `ambiguous` of
-    them may have been served although no reply came. `credits`: what is left on the account, where the answer said so."""
+    them may have been served although no reply came. Where the answer said so: `credits`, what is left on the account, and
+    `quotas`, what is left of rate limits."""
 
     result: Reply | Fault
     elapsed: float
     requests: int = 1
     ambiguous: int = 0
     credits: float | None = None
+    quotas: Quotas | None = None
 
 
 class Builder:
@@ -60,7 +63,9 @@ async def send(request: Request, transport: Transport, provider: Provider, *, no
         started = now()
         answer = await transport.post(request)
         requests = 2
-    result = provider.decode(answer, request) if isinstance(answer, Response) else answer
-    credits_ = provider.credits(answer) if isinstance(answer, Response) else None
+    elapsed = now() - started
+    if isinstance(answer, Fault):
+        return Sent(answer, elapsed, requests, ambiguous + answer.ambiguous)
+    result = provider.decode(answer, request)
     ambiguous += isinstance(result, Fault) and result.ambiguous
-    return Sent(result, now() - started, requests, ambiguous, credits_)
+    return Sent(result, elapsed, requests, ambiguous, provider.credits(answer), provider.quotas(answer))

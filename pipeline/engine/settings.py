@@ -12,14 +12,15 @@ NO_PRICES = Pricing()
 class Settings:
     """How to run. `grace`: seconds for which requests in flight are awaited after a stop. `deadline`: seconds since the epoch.
 
-    `max_cost` is in the currency of `pricing`; `most_completion` the completion tokens that each of a request's
-    `choices` may come to.
+    `adaptive`: find out how much at once, and how fast, where no limit is set. `max_cost` is in the currency of `pricing`;
+    `most_completion` the completion tokens that each of a request's `choices` may come to.
     """
 
     concurrency: int
     policy: RetryPolicy
     grace: float
     deadline: float | None = None
+    adaptive: bool = True
     requests_per_minute: float | None = None
     tokens_per_minute: float | None = None
     most_open_bytes: int = 4096 * 2**20

@@ -41,6 +41,7 @@ class ProgressFile:
             stopped=now.stopping,
         )
         live: dict[str, object] = {
+            **{"limit": now.limit, "limits": now.limits, "requests_per_minute": now.requests_per_minute},
             **{"in_flight": now.in_flight, "waiting": now.waiting, "per_minute": now.per_minute, "eta_s": now.eta_s},
             **{"held_until": now.held_until, "held_by": now.held_by, "rate": now.rows_per_second},
             "credits": now.traffic.credits,

@@ -107,6 +107,7 @@ def engine_settings(config: Config, *, deadline: float | None) -> Settings:
         ),
         grace=config.endpoint.timeout if config.stop.grace_s is None else config.stop.grace_s,
         deadline=min(deadlines, default=None),
+        adaptive=config.limits.adaptive,
         requests_per_minute=config.limits.requests_per_minute,
         tokens_per_minute=config.limits.tokens_per_minute,
         most_open_bytes=int(config.checkpoint.max_open_megabytes * 2**20),

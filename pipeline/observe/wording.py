@@ -42,10 +42,11 @@ def rate(now: Progress) -> str:
 
 def line(now: Progress) -> str:
     """Give a run as one line: `1,204/5,000 (312 resumed) ok 1,190 failed 14 · 23 in flight · …`."""
+    in_flight = f"{count(now.in_flight)}/{count(now.limit)}" if now.limit else count(now.in_flight)
     head = f"{count(now.done)}/{count(now.rows)}"
     if now.resumed:
         head += f" ({count(now.resumed)} resumed)"
-    parts = [f"{head} ok {count(now.ok)} failed {count(now.failed)}", f"{count(now.in_flight)} in flight"]
+    parts = [f"{head} ok {count(now.ok)} failed {count(now.failed)}", f"{in_flight} in flight"]
     if now.waiting:
         parts.append(f"{count(now.waiting)} waiting to retry")
     parts += [rate(now), f"{short(now.tokens)} tokens"]

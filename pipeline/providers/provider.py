@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from pipeline.core.errors import ConfigError
+from pipeline.core.quota import Quotas, quotas
 from pipeline.core.retry_after import SPOKEN, retry_after
 from pipeline.core.tokens import estimate, most_completion
 from pipeline.core.types import Fault, FaultKind, Prompt, Reply, Request, Response
@@ -72,6 +73,10 @@ class ChatProvider:
     def credits(self, response: Response) -> float | None:
         """Give what is left on the account, where the endpoint says so with its answers."""
         return self._dialect.credits(response.headers)
+
+    def quotas(self, response: Response) -> Quotas | None:
+        """Give what the endpoint says with its answers of what is left of its rate limits."""
+        return quotas(response.headers, wall_now=self._wall())
 
     def _no_completion(self, response: Response) -> Fault:
         said = excerpt(response.body)

@@ -78,7 +78,7 @@ def test_defaults_are_those_the_documentation_names(write):
         pytest.param(("concurrency", 3), ["concurrency", "limits.concurrency"], id="key at the wrong level"),
         pytest.param(("limits", {"concurrency": "many"}), ["limits.concurrency", "'many'", "whole number"], id="wrong type"),
         pytest.param(("limits", {"concurrency": 0}), ["limits.concurrency", "0", "at least 1"], id="impossible"),
-        pytest.param(("limits", {"adaptive": True}), ["limits.adaptive", "unknown key"], id="not there yet"),
+        pytest.param(("limits", {"adaptive": 3}), ["limits.adaptive", "3", "true or false"], id="not a yes or no"),
         pytest.param(("retry", {"max_attempts": "many"}), ["retry.max_attempts", "'many'", "auto"], id="attempts"),
         pytest.param(("output", {"path": "out.csv"}), ["'.csv'", "rowcall export"], id="csv output"),
         pytest.param(("output", {"path": "/"}), ["output.path", "root folder"], id="root as output"),

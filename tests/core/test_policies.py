@@ -1,4 +1,4 @@
-"""Laws and tables of the decisions without I/O: retry, pacing, fatal, start, parts, pricing."""
+"""Laws and tables of the decisions without I/O: retry, pacing, fatal, parts, pricing."""
 
 import itertools
 from collections import Counter
@@ -12,7 +12,6 @@ from pipeline.core.pacing import Pacer
 from pipeline.core.parts import gaps, plan, rows_in, runs
 from pipeline.core.pricing import Pricing
 from pipeline.core.retry import Abort, Fail, Retry, RetryPolicy, decide
-from pipeline.core.start import Start
 from pipeline.core.types import Fault, FaultKind, Usage
 
 POLICY = RetryPolicy()
@@ -119,16 +118,6 @@ def test_a_row_refused_three_times_is_given_up():
         assert rule.refused(1, "forbidden", any_ok=True, alone=False) is Verdict.SUSPECT
         rule.cleared()
     assert rule.refused(1, "forbidden", any_ok=True, alone=False) is Verdict.GIVE_UP
-
-
-@pytest.mark.parametrize("concurrency", [1, 3, 64])
-def test_the_limit_grows_from_one_to_four_to_all(concurrency):
-    start = Start(concurrency)
-    seen = [start.limit]
-    for ok in (False, False, True, True):
-        start.answered(ok=ok)
-        seen.append(start.limit)
-    assert seen == [1, min(4, concurrency), min(4, concurrency), concurrency, concurrency]
 
 
 @given(planned=st.integers(0, 50), more=st.integers(0, 200), size=st.integers(1, 40))

@@ -27,6 +27,7 @@ def picture(**changes: object) -> Progress:
 
 
 def test_the_line_says_it_all():
+    assert "23/64 in flight" in line(picture(limit=64))
     assert line(picture()) == "1,204/5,000 (312 resumed) ok 1,190 failed 14 · 23 in flight · 48/50 rpm · 1.2M tokens · eta 14:05"
 
 

@@ -1,0 +1,88 @@
+"""How many requests may be in flight: one, then four, then as many as are configured, until the endpoint objects.
+
+A limit that was really used when the endpoint throttled is cut, once an episode, and grows again only while it is used. The
+start is careful for another reason: a wrong key costs five requests at most.
+"""
+
+import math
+from collections import deque
+from dataclasses import dataclass
+
+SECOND_STEP = 4
+CUT = 0.7
+# In flight, of the limit: below that it was not the limit that decided.
+USED_SHARE = 0.8
+# Grown by so much in the time that a whole limit of requests takes, but never by less than one request.
+GROWTH = 0.1
+MOST_CHANGES = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change of the limit, `at` in monotonic seconds."""
+
+    at: float
+    limit: int
+    reason: str
+
+
+class AdaptiveLimit:
+    """`limit` requests may be in flight, `most` at most. With `adaptive=False` only the start and outages change it.
+
+    `history` holds the latest changes, for people to look at. Times are monotonic seconds.
+    """
+
+    def __init__(self, most: int, *, adaptive: bool = True) -> None:
+        self.limit = 1
+        self.history: deque[Change] = deque(maxlen=MOST_CHANGES)
+        self._most = most
+        self._adaptive = adaptive
+        self._goal = float(most)  # where it goes back to after a pause or an outage
+        self._unheard = True  # nobody was answered yet, since the start or an outage
+        self._doubling = False  # whether the goal is approached step by step
+        self._cut_at = -math.inf
+
+    def answered(self, now: float, *, ok: bool, sent_at: float, in_flight: int) -> bool:
+        """Note an answer that throttled nobody; tell whether the limit grew. `ok`: it was a reply."""
+        before = self.limit
+        if sent_at < self._cut_at:  # it says nothing about the limit there is now
+            return False
+        if self._unheard:
+            self._unheard = False
+            self._set(now, min(max(SECOND_STEP, self.limit), self._goal), "answered")
+        elif ok and self.limit < int(self._goal):
+            # One more for each reply: twice as many in the time that one takes.
+            self._set(now, min(self.limit + 1, self._goal) if self._doubling else self._goal, "answered")
+        elif ok and self._goal < self._most and in_flight >= USED_SHARE * self.limit:
+            self._goal = min(self._goal + max(GROWTH, 1.0 / self.limit), self._most)
+            self._set(now, self._goal, "used in full")
+        return self.limit > before
+
+    def throttled(self, now: float, *, sent_at: float, in_flight: int, ask_one: bool) -> None:
+        """Note that a request was throttled, this one counted in `in_flight`. Others sent before the cut change nothing more.
+
+        `ask_one`: let one request find out when the pause is over, and go back from there at its first reply.
+        """
+        if not self._adaptive or sent_at < self._cut_at:
+            return
+        self._cut_at = now
+        if self.limit >= int(self._goal) and in_flight >= USED_SHARE * self.limit:
+            self._goal = max(self.limit * CUT, 1.0)
+        self._doubling = False
+        self._set(now, 1 if ask_one else min(self.limit, self._goal), "throttled")
+
+    def again(self, now: float) -> None:
+        """Begin anew after an outage: one, four, and then twice as many each time."""
+        self._unheard, self._doubling = True, True
+        self._set(now, 1, "outage")
+
+    def halve(self, now: float) -> None:
+        """Ask for less from now on: this machine is short of something."""
+        self._most = max(self._most // 2, 1)
+        self._goal = min(self._goal, float(self._most))
+        self._set(now, min(self.limit, self._goal), "shortage")
+
+    def _set(self, now: float, limit: float, reason: str) -> None:
+        if max(int(limit), 1) != self.limit:
+            self.limit = max(int(limit), 1)
+            self.history.append(Change(now, self.limit, reason))
