@@ -160,12 +160,16 @@ Answer = int | Response | Fault
 
 @dataclass
 class ScriptedTransport:
-    """Answers after `latency` virtual seconds as `script(row, nth send of that row, time)` says; 200 echoes the body."""
+    """Answers as `script(row, nth send of that row, time)` says; 200 echoes the body.
+
+    After `latency` virtual seconds, by turns up to half of the share `spread` more or less.
+    """
 
     script: Callable[[int, int, float], Answer]
     now: Callable[[], float]
     latency: float = 1.0
     fault_latency: float | None = None  # of all that is no 200, if it is another
+    spread: float = 0.0
     sends: list[tuple[float, int]] = field(default_factory=list)  # (time, row)
     per_row: dict[int, int] = field(default_factory=dict)
     in_flight: int = 0
@@ -179,7 +183,8 @@ class ScriptedTransport:
         self.peak = max(self.peak, self.in_flight)
         try:
             fine = answer == 200 or (isinstance(answer, Response) and answer.status == 200)
-            await asyncio.sleep(self.latency if fine or self.fault_latency is None else self.fault_latency)
+            latency = self.latency if fine or self.fault_latency is None else self.fault_latency
+            await asyncio.sleep(latency * (1 + self.spread * (len(self.sends) * 0.618 % 1 - 0.5)))
         finally:
             self.in_flight -= 1
         if isinstance(answer, int):

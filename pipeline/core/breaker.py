@@ -1,7 +1,7 @@
 """Telling an endpoint that is down from rows that fail, and waiting for it.
 
     CLOSED   many different rows fail in a row ->  SUSPECT   nothing new is sent
-    SUSPECT  any answer                        ->  CLOSED
+    SUSPECT  an answer to what was sent since  ->  CLOSED
     SUSPECT  2 s without one                   ->  OPEN      one row asks after 5 s, then after 10, 20, 30, 30 …
     OPEN     that row is answered              ->  CLOSED    and a slow start; answers to older requests do not count
 
@@ -37,12 +37,13 @@ class Breaker:
         self.state = State.CLOSED
         self.silent_since: float | None = None
         self.rows = max(LEAST_ROWS, concurrency // 4)
-        self._streak: set[int] = set()
+        self._streak: dict[int, None] = {}  # rows, in the order of their failures
+        self._streak_sent_at = 0.0  # when the first of those requests had been sent
         self._bad: set[int] = set()  # rows that failed, whereupon others were answered
         self._sends: deque[tuple[int, bool]] = deque(maxlen=max(WINDOW_SENDS, concurrency))
         self._probe_s = FIRST_PROBE_S
 
-    def failed(self, row: int, now: float, *, left: int, unreachable: bool) -> bool:
+    def failed(self, row: int, now: float, *, sent_at: float, left: int, unreachable: bool) -> bool:
         """Count a send that failed transiently or found no endpoint; tell whether that makes it suspect.
 
         `unreachable`: the failure cannot be the row's doing. Then, towards the end, all rows left are enough. Rows that
@@ -51,7 +52,9 @@ class Breaker:
         if self.silent_since is None:
             self.silent_since = now
         self._sends.append((row, True))
-        self._streak.add(row)
+        if not self._streak:
+            self._streak_sent_at = sent_at
+        self._streak[row] = None
         enough = min(self.rows, max(left, 1)) if unreachable else self.rows
         if len(self._bad) >= left > 0:
             return False
@@ -60,16 +63,22 @@ class Breaker:
             return True
         return False
 
-    def answered(self, row: int, *, probe: bool) -> bool:
-        """Count an answer; tell whether sends may go on that could not before. `probe`: the row was the one sent alone."""
+    def answered(self, row: int, *, sent_at: float, probe: bool) -> bool:
+        """Count an answer; tell whether sends may go on that could not before. `probe`: the row was the one sent alone.
+
+        An answer to a request that was sent before those that fail says less: it takes half of the failures off, and ends
+        no suspicion. When an endpoint goes, what it had begun is often still answered.
+        """
         self._sends.append((row, False))
         self.silent_since = None
-        if self.state is State.OPEN and not probe:
+        older = bool(self._streak) and sent_at < self._streak_sent_at
+        if (self.state is State.OPEN and not probe) or (self.state is State.SUSPECT and older):
             return False
         before, self.state = self.state, State.CLOSED
         if before is State.CLOSED:
-            self._bad |= self._streak
-        self._streak.clear()
+            self._bad |= self._streak.keys()
+        kept = len(self._streak) // 2 if older else 0
+        self._streak = dict.fromkeys(list(self._streak)[:kept])
         if before is State.OPEN:
             self._sends.clear()
         self._probe_s = FIRST_PROBE_S
@@ -77,7 +86,7 @@ class Breaker:
 
     def ended(self, row: int) -> None:
         """Forget a row that has its outcome."""
-        self._streak.discard(row)
+        self._streak.pop(row, None)
         self._bad.discard(row)
 
     def alive(self) -> None:

@@ -44,7 +44,7 @@ class Task:
     lost: Counter[str] = field(default_factory=Counter)  # probably billed, by error kind
     freed: bool = False  # its one free resend is used
     throttled: Throttled = field(default_factory=Throttled)
-    answers_before: int = 0  # rows of the run that had been answered when the first of `failures` came
+    answers_before: int = 0  # rows of the run that had been answered when it was first sent
     verdict: Sent | None = None  # what it fails with unless an outage excuses it; until then it may not be sent again
 
 

@@ -113,11 +113,11 @@ class Judge:
         self._count(task, sent)
         match sent.result:
             case Reply():
-                self._answered(task, alone=alone)
+                self._answered(task, sent, alone=alone)
                 self._holds, self._too_long = 0, None
                 return Done(sent.result)
             case Fault(kind=FaultKind.REJECTED):
-                self._answered(task, alone=alone)
+                self._answered(task, sent, alone=alone)
                 return Done(sent.result)
             case Fault(kind=FaultKind.THROTTLED):
                 self.outage.alive()
@@ -166,16 +166,15 @@ class Judge:
         ok = isinstance(sent.result, Reply)
         if isinstance(sent.result, Fault) and (sent.result.status is None or sent.result.kind is FaultKind.THROTTLED):
             return
-        now = self._now()
-        sent_at = now - sent.elapsed
+        now, sent_at = self._now(), self._sent_at(sent)
         self._pace.answered(now, sent_at=sent_at, quotas=sent.quotas)
         if self._limit.answered(now, ok=ok, sent_at=sent_at, in_flight=self._gate.in_flight):
             self._gate.grow(self._limit.limit)
 
-    def _answered(self, task: Task, *, alone: bool) -> None:
+    def _answered(self, task: Task, sent: Sent, *, alone: bool) -> None:
         self._recovered += task.throttled.times > 0
         self._feed.new_first = False
-        ended = self.outage.answered(task, alone=alone)
+        ended = self.outage.answered(task, sent_at=self._sent_at(sent), alone=alone)
         if alone:
             self._gate.together()
             if self._fatal.suspicion is not None:
@@ -187,14 +186,16 @@ class Judge:
         elif ended:
             self._gate.alone()
 
+    def _sent_at(self, sent: Sent) -> float:
+        return self._now() - sent.elapsed
+
     def _slow_start(self) -> None:
         self._limit.again(self._now())
         self._gate.grow(self._limit.limit)
 
     def _slow_down(self, task: Task, sent: Sent, *, pause: float) -> None:
         """Ask for less at once, and more slowly. While no pace is known that spaces the starts, one request goes first."""
-        now, row = self._now(), task.row.index
-        sent_at = now - sent.elapsed
+        now, row, sent_at = self._now(), task.row.index, self._sent_at(sent)
         ask_one = self._holds > 1 or self._pace.requests_per_minute is None
         if self._pace.throttled(now, row=row, pause=pause):
             self._limit.throttled(now, sent_at=sent_at, in_flight=self._gate.in_flight, ask_one=ask_one)
@@ -290,7 +291,7 @@ class Judge:
         """A transient fault, or an absent endpoint."""
         if fault.kind is FaultKind.TRANSIENT and not self.outage.waiting:
             self.outage.charge(task, fault)
-        self.outage.failed(task, fault, alone=alone)
+        self.outage.failed(task, fault, sent_at=self._sent_at(sent), alone=alone)
         if self.outage.waiting:
             return Later(self._backoff(task))
         if alone:

@@ -65,17 +65,15 @@ class Outage:
     def charge(self, task: Task, fault: Fault) -> None:
         """Hold a failure against the row, until further notice."""
         self._charged.setdefault(task.row.index, Charged(task, task.failures, task.lost.copy()))
-        if task.failures == 0:
-            task.answers_before = self.answers
         task.failures += 1
         if fault.resends is not None:
             task.lost[fault.error_kind] += 1
 
-    def failed(self, task: Task, fault: Fault, *, alone: bool) -> None:
+    def failed(self, task: Task, fault: Fault, *, sent_at: float, alone: bool) -> None:
         """Count a failed send, the row's fault or not."""
         self._latest = fault
         unreachable = fault.kind is FaultKind.DOWN or fault.status in _NOBODY_BEHIND
-        if self._breaker.failed(task.row.index, self._now(), left=self._left(), unreachable=unreachable):
+        if self._breaker.failed(task.row.index, self._now(), sent_at=sent_at, left=self._left(), unreachable=unreachable):
             self._give_back()
             self._gate.shut()
             self._episode += 1
@@ -89,11 +87,11 @@ class Outage:
         if self._breaker.silent_since is None:
             self._breaker.silent_since = self._now()
 
-    def answered(self, task: Task, *, alone: bool) -> bool:
+    def answered(self, task: Task, *, sent_at: float, alone: bool) -> bool:
         """Count an answer to a row; tell whether it ends a suspicion or an outage."""
         self.answers += 1
         was_open = self._breaker.state is State.OPEN
-        ended = self._breaker.answered(task.row.index, probe=alone)
+        ended = self._breaker.answered(task.row.index, sent_at=sent_at, probe=alone)
         if not self.waiting:
             self._charged.clear()
             self._feed.release()

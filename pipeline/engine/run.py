@@ -187,6 +187,8 @@ class Run:
                 continue
             try:
                 async with self._gate.slot(request.tokens) as alone, self._spending.bill(request.tokens) as bill:
+                    if task.sent == 0:
+                        task.answers_before = self._judge.outage.answers
                     async with self._may_be_cut_off():
                         sent = await send(
                             request, self._transport, self._provider, now=self._clock.now, may_resend=not task.freed

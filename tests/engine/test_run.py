@@ -60,6 +60,7 @@ class Case:
     settings: Settings = SETTINGS
     latency: float = 1.0
     fault_latency: float | None = None
+    spread: float = 0.0
     part_rows: int = 40
     at: list[tuple[float, Callable[[Stop], None]]] = field(default_factory=list)
     journal: FakeJournal = field(default_factory=FakeJournal)
@@ -75,7 +76,7 @@ def play(case: Case, transports: list[ScriptedTransport] | None = None) -> Seen:
 
     async def main(loop: VirtualLoop) -> Seen:
         clock = virtual_clock(loop)
-        transport = ScriptedTransport(case.script, clock.now, case.latency, case.fault_latency)
+        transport = ScriptedTransport(case.script, clock.now, case.latency, case.fault_latency, case.spread)
         if transports is not None:
             transports.append(transport)
         watcher, stop = Watcher(), Stop()
@@ -177,6 +178,26 @@ def test_an_outage_costs_no_row_and_few_requests_and_the_run_goes_on_by_itself(a
     assert len(meanwhile) <= concurrency + (30 if answer == 500 else 20)
     first_after = min(at for at, _ in seen.transport.sends if at >= 90)
     assert first_after <= 90 + 30 * 1.1 + 2 * latency
+
+
+@pytest.mark.parametrize("answer", [503, REFUSED], ids=["503", "refused"])
+def test_an_outage_that_begins_among_replies_still_under_way_costs_few_requests_too(answer):
+    """Found with a real server: each of the replies that came after all let eight more requests fail."""
+
+    def script(row: int, nth: int, now: float) -> Answer:
+        return answer if 30 <= now < 90 else 200
+
+    case = Case(rows=6400, script=script, settings=replace(AUTO, concurrency=32), latency=0.4, spread=1.0, fault_latency=0.005)
+    seen = play(case)
+    assert (seen.result.stopped, seen.failed) == (None, {})
+    assert sum(30 <= at < 90 for at, _ in seen.transport.sends) <= 32 + 20
+
+
+@pytest.mark.parametrize("rows", [60, 300])
+def test_with_one_attempt_allowed_a_row_is_sent_once(rows):
+    one = replace(SETTINGS, policy=RetryPolicy(max_attempts=1))
+    seen = play(Case(rows=rows, settings=one, script=lambda row, nth, now: 500 if row == 50 else 200))
+    assert (seen.failed, seen.transport.per_row[50]) == ({50: "server_error"}, 1)
 
 
 @pytest.mark.parametrize("answer", [500, 503, REFUSED, GARBAGE], ids=["500", "503", "refused", "malformed"])
@@ -537,6 +558,7 @@ def test_a_connection_the_server_had_closed_costs_the_row_nothing():
         Case(
             rows=50,
             script=lambda row, nth, now: closed if nth == 1 else 200,
+            fault_latency=0.01,
             settings=replace(SETTINGS, policy=RetryPolicy(max_attempts=1)),
         )
     )
