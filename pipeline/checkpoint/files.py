@@ -11,10 +11,17 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from pipeline.core.errors import FullError, StoppedError
+
 # Called with the name of each point at which a crash would leave something different on disk. Tests crash there.
 Steps = Callable[[str], None]
 
 OUT_OF_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+def stopped(error: OSError, text: str) -> StoppedError:
+    """Give the error for a write that this one ended: FullError where a full disk was all."""
+    return FullError(text) if error.errno in OUT_OF_SPACE else StoppedError(text)
 
 
 def no_steps(point: str) -> None:

@@ -1,8 +1,9 @@
-"""The SQLite file: one connection, used by one thread at a time, broken for good by its first error.
+"""The SQLite file: one connection, used by one thread at a time, broken for good by its first error but a full disk.
 
 What the tables mean is book.py's. Why FULL: with NORMAL a power cut loses whole seconds of commits. Why EXCLUSIVE before
 WAL: then no shared-memory file is needed, and nobody else can write. Why broken for good: after a failed fsync the
-kernel may have dropped the very pages, and SQLite's next commit on the same connection would claim success.
+kernel may have dropped the very pages, and SQLite's next commit on the same connection would claim success. A write
+that finds no room is refused before any fsync, and SQLite takes the transaction back by itself: it may be tried again.
 """
 
 import os
@@ -15,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pipeline.checkpoint import files
-from pipeline.core.errors import BusyError, DamagedError, MismatchError, StoppedError
+from pipeline.core.errors import BusyError, DamagedError, FullError, MismatchError, StoppedError
 
 APPLICATION_ID = 0x726F7763  # "rowc"
 VERSION = 1
@@ -103,7 +104,7 @@ class JournalFile:
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """Give the connection inside a transaction; it is on disk when the block has ended.
 
-        Raises StoppedError on any error of SQLite's, now and at every later use.
+        Raises FullError where the disk has no room, StoppedError on any other error of SQLite's, now and at every later use.
         """
         with self._lock:
             self._check()
@@ -113,7 +114,7 @@ class JournalFile:
                 self._db.execute("COMMIT")
                 self.used_bytes = self._used()
             except sqlite3.Error as error:
-                raise self._break(error) from error
+                raise self._full(error) or self._break(error) from error
             except BaseException:
                 self._roll_back()
                 raise
@@ -148,6 +149,15 @@ class JournalFile:
         if self.broken is not None:
             raise self._stopped()
 
+    def _full(self, error: sqlite3.Error) -> FullError | None:
+        """Give the error to raise if a full disk was all, and SQLite has taken the transaction back; else None.
+
+        An fsync that finds no room is no such case: SQLite reports it as an I/O error.
+        """
+        if _primary(error) != sqlite3.SQLITE_FULL or self._db.in_transaction:
+            return None
+        return FullError(f"{self.path}: the disk is full; what was recorded before is intact: make room, then run again")
+
     def _break(self, error: sqlite3.Error) -> StoppedError:
         self.broken = str(error)
         self._roll_back()
@@ -181,6 +191,11 @@ def check_file(path: Path) -> None:
         raise DamagedError(f"{path}: is not a regular file of this user; put the real journal back")
 
 
+def _primary(error: sqlite3.Error) -> int:
+    """Give SQLite's own code without what extends it, 0 where the error is not SQLite's."""
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
+
+
 @contextmanager
 def _opening(path: Path) -> Iterator[None]:
     try:
@@ -188,7 +203,7 @@ def _opening(path: Path) -> Iterator[None]:
     except UnicodeDecodeError as error:
         raise DamagedError(f"{path}: the journal is damaged (its tables cannot be read)") from error
     except sqlite3.Error as error:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        code = _primary(error)
         if code in _DAMAGE:
             raise DamagedError(f"{path}: the journal is damaged ({error})") from error
         if code in _LOCKED:

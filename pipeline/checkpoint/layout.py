@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.checkpoint import disks, files
-from pipeline.core.errors import OutputError, StoppedError
+from pipeline.checkpoint.ballast import Ballast
+from pipeline.core.errors import FullError, OutputError, StoppedError
 
 # SQLite needs some room only to open a journal that was not closed.
 LEAST_FREE_BYTES = 16 * 1024 * 1024
@@ -66,6 +67,11 @@ class Layout:
     def staged(self) -> Path:
         """Parquet copies of CSV and JSONL input; theirs to manage who stage."""
         return self.folder / "staged"
+
+    @property
+    def ballast(self) -> Path:
+        """Room on the disk that a run keeps for the moment when there is none."""
+        return self.folder / "ballast"
 
     @property
     def has_record(self) -> bool:
@@ -128,6 +134,7 @@ def preflight(layout: Layout, *, allow_network_disk: bool = False) -> None:
             "or checkpoint.allow_network_disk: true"
         )
     check_output_kind(layout)
+    Ballast(layout.ballast).put_down()  # a run that was killed left it, and this one may need its room
     for folder in dict.fromkeys((layout.folder, layout.output.parent, *([layout.output] if layout.output.is_dir() else []))):
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -154,7 +161,7 @@ def _check_space(folder: Path) -> None:
     room = os.statvfs(folder)
     free = room.f_bavail * room.f_frsize
     if free < LEAST_FREE_BYTES:
-        raise StoppedError(
+        raise FullError(
             f"{folder}: the disk is full; what is recorded is intact: free {LEAST_FREE_BYTES >> 20} MB or more and run again"
         )
 

@@ -22,7 +22,7 @@ from pipeline.checkpoint.book import Book
 from pipeline.checkpoint.entries import Announced, OutputFile
 from pipeline.checkpoint.layout import Layout, check_output_kind
 from pipeline.checkpoint.rows import changed, gone, job_of, output_path, part_batches
-from pipeline.core.errors import OutputError, StoppedError
+from pipeline.core.errors import FullError, OutputError, StoppedError
 
 if TYPE_CHECKING:
     from pipeline.checkpoint.record import Record
@@ -38,11 +38,16 @@ def publish(record: "Record", *, metadata: Mapping[str, object]) -> None:
     if unsealed := [state.part.id for state in record.parts() if not state.sealed]:
         raise ValueError(f"parts {unsealed} are not sealed")
     verify_output(record)
+    record.ballast.put_down()  # no reply is to come any more: its room is better used here
     try:
         announced = _write_folder(book, layout, metadata) if layout.is_directory else _write_file(book, layout, metadata)
         book.announce(announced)
         book.step("publish: announced")
         finish(book, layout, announced)
+    except FullError:  # the journal's own: a finished file that was not announced is one in the way
+        with suppress(OSError):
+            remove_leftovers(book, layout)
+        raise
     except OSError as error:
         with suppress(OSError):
             remove_leftovers(book, layout)

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from pipeline.checkpoint import kept, lock, parquet, recovery, rescue, rows, schema, sealing
+from pipeline.checkpoint import files, kept, lock, parquet, recovery, rescue, rows, schema, sealing
 from pipeline.checkpoint import redo as retries
+from pipeline.checkpoint.ballast import Ballast
 from pipeline.checkpoint.book import Book
 from pipeline.checkpoint.entries import OutputFile, PartEntry, PartState, StartedRun, StoredFile, StoredJob, StoredRun
 from pipeline.checkpoint.files import Steps, no_steps
 from pipeline.checkpoint.layout import Layout
-from pipeline.core.errors import ConfigError, DamagedError, MismatchError, StoppedError
+from pipeline.core.errors import ConfigError, DamagedError, FullError, MismatchError, StoppedError
 from pipeline.core.parts import gaps, runs
 from pipeline.core.tally import Tally
 from pipeline.core.types import Outcome, Part
@@ -57,6 +58,7 @@ class Record:
         self.layout = layout
         self.read_only = read_only
         self.rescued = rescued
+        self.ballast = Ballast(layout.ballast)
         self._run: StoredRun | None = None
 
     # What the engine needs
@@ -64,14 +66,23 @@ class Record:
     def record(self, batch: Sequence[Outcome]) -> Tally | None:
         """Commit these outcomes in one durable transaction; give the tally of those a retry replaced, None if none.
 
-        Once the journal is broken, every call saves its batch to a rescue file as well as it can and raises StoppedError.
+        On a full disk the ballast makes room for it. Where nothing helps, and from then on if the journal is broken,
+        every call saves its batch to a rescue file as well as it can and raises StoppedError.
         """
         try:
-            return self.book.record(batch)
+            return self._record(batch)
         except StoppedError as error:
             path = rescue.spill(self.layout, self.book.id, batch)
             fate = f"replies saved in {path}, which the next run takes in" if path else "replies lost, for no folder took them"
             raise StoppedError(f"{error} ({fate}: {len(batch)})") from error
+
+    def _record(self, batch: Sequence[Outcome]) -> Tally | None:
+        try:
+            return self.book.record(batch)
+        except FullError:
+            if not self.ballast.give_up():
+                raise
+            return self.book.record(batch)
 
     def forget(self, rows: Sequence[int]) -> Tally:
         """Take the failures of these rows off the record, as long as their parts are open; give the tally of them."""
@@ -105,9 +116,10 @@ class Record:
         try:
             aside = kept.write(self.layout, part, self._job.schema, columns, self.book.step) if needs else None
         except OSError as error:
-            raise StoppedError(
+            raise files.stopped(
+                error,
                 f"{self.layout.kept}: input columns cannot be set aside ({error.strerror or error}); what is recorded is intact: "
-                "see that the disk is sound and has room, then run again"
+                "see that the disk is sound and has room, then run again",
             ) from error
         self.book.put_part(replace(entry or PartEntry(part), kept=aside))
         self.book.step("keep: committed")
@@ -118,7 +130,7 @@ class Record:
         """Join the part's outcomes with its kept columns into one durable file, then drop them from the journal.
 
         No row of it may be missing. A part that is sealed already, with nothing newer in the journal, is left alone.
-        Raises StoppedError if the disk is full: the rows stay in the journal.
+        Raises FullError if the disk is full, StoppedError if it fails: the rows stay in the journal.
         """
         entry = self.book.entry(part)
         if entry is None or self.missing(part):
@@ -295,6 +307,8 @@ class Record:
 
     def close(self) -> None:
         """Close the journal: afterwards it is one file."""
+        if not self.read_only:
+            self.ballast.put_down()
         self.book.journal.close()
 
     @property

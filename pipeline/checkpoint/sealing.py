@@ -12,7 +12,7 @@ from pipeline.checkpoint.book import Book
 from pipeline.checkpoint.entries import PartEntry, SealedFile
 from pipeline.checkpoint.layout import Layout
 from pipeline.checkpoint.rows import job_of, part_batches
-from pipeline.core.errors import DamagedError, StoppedError
+from pipeline.core.errors import DamagedError
 from pipeline.core.tally import Tally
 
 
@@ -20,7 +20,7 @@ def seal(book: Book, layout: Layout, entry: PartEntry) -> None:
     """Seal a part as its next generation: from the journal, or from its older file or the output and what a retry changed.
 
     The order is what makes it safe at every point: data on disk, name, folder, journal's commit, older copy gone.
-    Raises StoppedError if the disk is full; the rows then stay in the journal.
+    Raises FullError if the disk is full, StoppedError if it fails; the rows then stay in the journal.
     """
     name = f"part-{entry.part.id:06d}.g{entry.generation + 1}.{files.random_name()}.parquet"
     temporary, final = layout.parts / f"{name}.tmp", layout.parts / name
@@ -35,9 +35,10 @@ def seal(book: Book, layout: Layout, entry: PartEntry) -> None:
     except OSError as error:
         with suppress(OSError):  # what went wrong before is what counts
             temporary.unlink(missing_ok=True)
-        raise StoppedError(
+        raise files.stopped(
+            error,
             f"{layout.parts}: part {entry.part.id} cannot be written ({error.strerror or error}); the journal has its rows: "
-            "see that the disk is sound and has room, then run again"
+            "see that the disk is sound and has room, then run again",
         ) from error
     file = SealedFile(name, seen.st_size, seen.st_mtime_ns, digest)
     book.put_sealed(PartEntry(entry.part, "sealed", entry.generation + 1, file=file, tally=tally))

@@ -308,6 +308,9 @@ class Checkpoint(Section):
     dir: LocalPath | None = Field(None, description="the record's folder; null: OUTPUT.rowcall beside the output")
     part_rows: int = Field(10_000, ge=1, le=10_000_000, description="rows sealed together")
     max_open_megabytes: Positive = Field(4096, description="journal and set-aside columns at most; past it no new part is begun")
+    min_free_megabytes: NotNegative | None = Field(
+        None, description="with less free on the record's or the output's disk nothing is sent; null: 512, less on a small disk"
+    )
     allow_network_disk: bool = Field(False, description="keep the record on a network disk all the same")
 
 

@@ -9,7 +9,8 @@ RowcallError            exit  `rowcall: error: …`, one line that names the thi
 ├── DamagedError          5   the record or a file it answers for is damaged: a person decides
 ├── InputChangedError     5   an input file changed while the run was reading it
 ├── UnfinishedError       5   what is exit 2 at the start, but came to light after rows were sent: mend it, and run again
-└── StoppedError          3   the run had to stop early; the same command resumes (disk full, publish failed)
+└── StoppedError          3   the run had to stop early; the same command resumes (disk failing, publish failed)
+    └── FullError         3   the disk is full: nothing else is wrong, and the same write may be tried again
 """
 
 
@@ -53,6 +54,10 @@ class UnfinishedError(RowcallError):
 
 class StoppedError(RowcallError):
     exit_code = 3
+
+
+class FullError(StoppedError):
+    """Nothing of what was to be written is there, and nothing older was harmed."""
 
 
 class BadRowError(RowcallError):

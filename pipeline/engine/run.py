@@ -19,6 +19,7 @@ from pipeline.engine.gate import Gate
 from pipeline.engine.guards import Guards
 from pipeline.engine.judge import Done, Judge, Later, Shelve, Step, Withhold
 from pipeline.engine.recorder import Recorder
+from pipeline.engine.room import Lacking, Room
 from pipeline.engine.sealing import Sealing
 from pipeline.engine.send import Builder, Sent, send
 from pipeline.engine.settings import Settings
@@ -47,6 +48,7 @@ class Run:
         stop: Stop,
         threads: Threads,
         clock: Clock = REAL_TIME,
+        lacking: Lacking = lambda: None,
     ) -> None:
         self._work = work
         self._settings = settings
@@ -87,8 +89,14 @@ class Run:
             stop=stop,
             notice=observer.notice,
         )
+        self._room = Room(lacking, gate=self._gate, stop=stop, now=clock.now, notice=observer.notice)
         self._sealing = Sealing(
-            journal, threads.seal, stop, most_open_bytes=settings.most_open_bytes, in_doubt=lambda: self._guards.in_doubt
+            journal,
+            threads.seal,
+            stop,
+            self._room,
+            most_open_bytes=settings.most_open_bytes,
+            in_doubt=lambda: self._guards.in_doubt,
         )
         self._spending = Spending(_budget(settings, work.tally.cost), stop)
         self._posting: set[asyncio.Task[None]] = set()
@@ -98,8 +106,7 @@ class Run:
         self._show()
         self._heed_deadline()
         async with asyncio.TaskGroup() as background:
-            ticking = background.create_task(self._tick())
-            stopping = background.create_task(self._heed_stop())
+            watching = [background.create_task(each) for each in (self._tick(), self._room.watch(), self._heed_stop())]
             background.create_task(self._recorder.run())
             background.create_task(self._sealing.run())
             async with asyncio.TaskGroup() as crew:
@@ -108,8 +115,8 @@ class Run:
                     crew.create_task(self._work_off())
             self._recorder.close()
             await self._sealing.close()
-            ticking.cancel()
-            stopping.cancel()
+            for each in watching:
+                each.cancel()
         await self._forget_what_failed_alike()
         self._show(finished=True)
         return Result(
@@ -143,7 +150,7 @@ class Run:
 
     async def _feed_part(self, part: Part) -> None:
         loop = asyncio.get_running_loop()
-        missing, attempts = await loop.run_in_executor(self._threads.read, self._open, part)
+        missing, attempts = await self._room.write(lambda: loop.run_in_executor(self._threads.read, self._open, part))
         await self._sealing.opened(part, rows_in(missing))
         if not missing:
             return

@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Executor
+from functools import partial
 
 from pipeline.core.errors import RowcallError
 from pipeline.core.interfaces import Journal
 from pipeline.core.types import Part
+from pipeline.engine.room import Room
 from pipeline.engine.stop import Stop
 
 # Parts that are complete and wait for their turn; past it the workers wait too, so that unsealed rows stay bounded.
@@ -20,11 +22,19 @@ class Sealing:
     """
 
     def __init__(
-        self, journal: Journal, thread: Executor, stop: Stop, *, most_open_bytes: int, in_doubt: Callable[[], bool]
+        self,
+        journal: Journal,
+        thread: Executor,
+        stop: Stop,
+        room: Room,
+        *,
+        most_open_bytes: int,
+        in_doubt: Callable[[], bool],
     ) -> None:
         self._journal = journal
         self._thread = thread
         self._stop = stop
+        self._room = room
         self._most_open_bytes = most_open_bytes
         self._in_doubt = in_doubt
         self._left: dict[Part, int] = {}
@@ -82,14 +92,16 @@ class Sealing:
 
     async def run(self) -> None:
         """Seal complete parts, one after another, until closed. After a stop they are left to the next run."""
-        loop = asyncio.get_running_loop()
         while (part := await self._complete.get()) is not None:
             if self._stop.requested:
                 continue
             try:
-                await loop.run_in_executor(self._thread, self._journal.seal, part)
+                await self._room.write(partial(self._seal, part))
             except RowcallError as error:
                 self._stop.request(str(error), error.exit_code)
                 continue
             del self._left[part]
             self._changed.set()
+
+    async def _seal(self, part: Part) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._journal.seal, part)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.checkpoint.record import Record
+from pipeline.checkpoint.room import Room
 from pipeline.core.errors import ConfigError, RowcallError
 from pipeline.core.interfaces import Observer
 from pipeline.core.types import Part
@@ -25,11 +26,12 @@ from pipeline.prompts import Renderer
 
 @dataclass(frozen=True, slots=True)
 class Todo:
-    """What this run is to do. `limit` None: the whole job; `idle`: nothing is to be sent or published."""
+    """What this run is to do: `asks` whether any row is left to send; `idle`: nothing is to be sent or published."""
 
     parts: Sequence[Part]
     rows: int
     again: int
+    asks: bool
     idle: bool
 
 
@@ -43,6 +45,7 @@ class Engine:
     source: inputs.JoinedSource
     record: Record
     files: Sequence[inputs.JoinedFile]
+    room: Room
     progress: ProgressFile
     observer: Observer
     interrupts: signals.Interrupts
@@ -93,6 +96,7 @@ class Engine:
                     observer=Both(self.progress, self.observer),
                     stop=stop,
                     threads=threads,
+                    lacking=self.room.lacking,
                 )
                 return await run.go()
         except* RowcallError as errors:

@@ -33,7 +33,7 @@ from pipeline.jobs.job import Job
 from pipeline.jobs.machine import make_room_for, tell_of_proxies
 from pipeline.jobs.place import layout_of
 from pipeline.jobs.watch import ProgressFile, Unwatched
-from pipeline.jobs.wiring import Endpoint, build_endpoint, build_renderer
+from pipeline.jobs.wiring import Endpoint, build_endpoint, build_renderer, room_of
 from pipeline.prompts import Renderer
 from pipeline.sources import head
 from pipeline.sources.parquet import schema_of
@@ -187,11 +187,12 @@ class _Execution:
             self._observer.notice(
                 f"--limit {limit} is less than the {record.planned} rows that earlier runs took up: nothing is sent or published"
             )
-            return Todo([], record.planned, again, idle=True)
+            return Todo([], record.planned, again, asks=False, idle=True)
         parts = [each.part for each in states if not each.sealed]
         parts += plan(record.planned, scope, self._config.checkpoint.part_rows, next_id=len(states))
         published = record.published_rows == scope and all(each.published for each in states) and manifest_stands(record)
-        return Todo(parts, scope, again, idle=not parts and published)
+        asks = scope > record.planned or any(each.left for each in states)
+        return Todo(parts, scope, again, asks, idle=not parts and published)
 
     def _limit_is_too_small(self, record: Record) -> bool:
         return self._job.limit is not None and self._job.limit < record.planned
@@ -217,7 +218,11 @@ class _Execution:
         progress = ProgressFile(self._layout, record, self._job.limit, Pricing(**config.pricing.model_dump()).known)
         try:
             if todo.parts:
-                engine = Engine(self._job, endpoint, renderer, source, record, files, progress, self._observer, self._interrupts)
+                room = room_of(config, record)
+                if todo.asks:  # what is recorded already may find the room it needs in less
+                    room.prepare()
+                watched = (progress, self._observer)
+                engine = Engine(self._job, endpoint, renderer, source, record, files, room, *watched, self._interrupts)
                 result = _told_apart(engine.run(todo))
                 if record.spared:
                     self._observer.notice(f"{record.spared} rows keep their reply: the retry that was to replace it failed")

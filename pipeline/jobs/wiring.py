@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.checkpoint.record import Record
+from pipeline.checkpoint.room import Room
 from pipeline.config import Config
 from pipeline.config.facts import facts_of
 from pipeline.config.secrets import check_plain_http, resolve
@@ -90,6 +92,12 @@ def build_renderer(config: Config, columns: Sequence[str]) -> Renderer:
         ),
         columns,
     )
+
+
+def room_of(config: Config, record: Record) -> Room:
+    """Make what watches the disks of the record and its output."""
+    least = config.checkpoint.min_free_megabytes
+    return Room(record, concurrency=config.limits.concurrency, least=None if least is None else int(least * 2**20))
 
 
 def engine_settings(config: Config, *, deadline: float | None) -> Settings:

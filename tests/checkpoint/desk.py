@@ -64,10 +64,17 @@ class Desk:
     batch: int = 4
     answer: Callable[[int], Outcome] = ok
     asked: Counter[int] = field(default_factory=Counter)
+    record: Path | None = None
 
     @property
     def layout(self) -> Layout:
-        return Layout.of(self.folder / ("out" if self.is_directory else "out.parquet"), is_directory=self.is_directory)
+        output = self.folder / ("out" if self.is_directory else "out.parquet")
+        return Layout.of(output, is_directory=self.is_directory, folder=self.record)
+
+    def make(self) -> "Desk":
+        """Make the folder."""
+        self.folder.mkdir()
+        return self
 
     def open(self, steps: Steps = no_steps) -> Record:
         make_folder(self.layout)

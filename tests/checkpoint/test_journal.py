@@ -1,3 +1,4 @@
+import shutil
 import sqlite3
 import threading
 from pathlib import Path
@@ -6,7 +7,8 @@ import pytest
 
 from pipeline.checkpoint import journal
 from pipeline.checkpoint.journal import JournalFile
-from pipeline.core.errors import BusyError, DamagedError, MismatchError, StoppedError
+from pipeline.core.errors import BusyError, DamagedError, FullError, MismatchError, StoppedError
+from tests.small_disk import small_disk
 
 
 @pytest.fixture
@@ -78,19 +80,54 @@ def test_after_one_error_every_use_is_refused_although_sqlite_would_go_on(path: 
     after.close()
 
 
-def test_a_full_disk_breaks_it_and_what_was_committed_is_intact(path: Path) -> None:
+def test_a_full_disk_takes_one_transaction_back_and_breaks_nothing(path: Path) -> None:
     file = JournalFile(path)
     with file.transaction() as db:
         db.execute("INSERT INTO meta VALUES (7, x'', 1)")
     with file.reading() as db:
         db.execute(f"PRAGMA max_page_count = {db.execute('PRAGMA page_count').fetchone()[0]}")
-    with pytest.raises(StoppedError, match="full"), file.transaction() as db:
+    with pytest.raises(FullError, match="full"), file.transaction() as db:
         db.execute("INSERT INTO meta VALUES (8, zeroblob(1000000), 1)")
+    with file.reading() as db:
+        db.execute("PRAGMA max_page_count = 1000000")
+    with file.transaction() as db:
+        db.execute("INSERT INTO meta VALUES (9, zeroblob(1000000), 1)")
     file.close()
-    after = JournalFile(path)
-    with after.reading() as db:
-        assert {7} == {id_ for (id_,) in db.execute("SELECT id FROM meta WHERE id IN (7, 8)")}
-    after.close()
+    assert ids_in(path) == {7, 9}
+
+
+def ids_in(path: Path) -> set[int]:
+    file = JournalFile(path)
+    with file.reading() as db:
+        found = {id_ for (id_,) in db.execute("SELECT id FROM meta WHERE id >= 7")}
+    file.close()
+    return found
+
+
+def test_a_disk_that_runs_full_again_and_again_loses_no_commit(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", "size=8m") as disk:
+        path = disk.path / "journal.db"
+        journal.make_file(path)
+        file = JournalFile(path)
+        file.make_tables([(0, b"r", 1), (1, b"0", 2)])
+        committed: set[int] = set()
+        refused = 0
+        for number in range(7, 127):
+            if number % 4 == 0:
+                disk.fill(leave=16384 * (number % 5))
+            try:
+                with file.transaction() as db:
+                    db.execute("INSERT INTO meta VALUES (?, zeroblob(40000), 1)", (number,))
+                committed.add(number)
+            except FullError:
+                refused += 1
+                disk.relieve()
+        assert refused >= 8
+        disk.relieve()
+        shutil.copytree(disk.path, tmp_path / "as after kill -9")
+        assert ids_in(tmp_path / "as after kill -9" / "journal.db") == committed
+        file.close()
+        assert ids_in(path) == committed
 
 
 def test_an_exception_of_ours_rolls_back_and_breaks_nothing(path: Path) -> None:

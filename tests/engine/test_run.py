@@ -67,6 +67,7 @@ class Case:
     tally: Tally = field(default_factory=Tally)
     render: Render = render
     provider: Provider = field(default_factory=FakeProvider)
+    lacking: Callable[[], str | None] = lambda: None
 
 
 def play(case: Case, transports: list[ScriptedTransport] | None = None) -> Seen:
@@ -96,6 +97,7 @@ def play(case: Case, transports: list[ScriptedTransport] | None = None) -> Seen:
                 stop=stop,
                 threads=threads,
                 clock=clock,
+                lacking=case.lacking,
             )
             return Seen(await run.go(), case.journal, transport, watcher, loop.time())
         finally:
