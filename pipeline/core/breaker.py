@@ -93,6 +93,11 @@ class Breaker:
         """Note that the endpoint is there, although it answered no row: it throttles, or refuses everybody."""
         self.silent_since = None
 
+    def excuse(self, seconds: float, now: float) -> None:
+        """Do not count the last so many seconds as silence: nobody asked in them."""
+        if self.silent_since is not None:
+            self.silent_since = min(self.silent_since + seconds, now)
+
     def open(self) -> None:
         """Believe the suspicion."""
         self.state = State.OPEN

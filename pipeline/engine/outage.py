@@ -128,6 +128,12 @@ class Outage:
         if since is not None and self._now() - since >= self._longest:
             self.give_up()
 
+    def stood_still(self, seconds: float) -> None:
+        """Note that this process has just not run for so long: that is no outage."""
+        if seconds > 0:
+            self._breaker.excuse(seconds, self._now())
+            self._notice(f"this process stood still for {seconds:.0f} s; the run goes on")
+
     def give_up(self) -> None:
         """Stop the run; its rows stay to do."""
         assert self._latest is not None

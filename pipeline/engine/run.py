@@ -13,6 +13,7 @@ from pipeline.core.parts import rows_in
 from pipeline.core.systematic import Systematic
 from pipeline.core.tally import Tally
 from pipeline.core.types import Fault, Outcome, Part, Reply, Row
+from pipeline.engine.awake import Awake
 from pipeline.engine.books import Books
 from pipeline.engine.feed import Feed, Task
 from pipeline.engine.gate import Gate
@@ -260,10 +261,12 @@ class Run:
     # -- time
 
     async def _tick(self) -> None:
+        awake = Awake(self._clock.now)
         while True:
             await asyncio.sleep(TICK_S)
             self._show()
             self._heed_deadline()
+            self._judge.outage.stood_still(awake.missed_now())
             self._judge.outage.tick()
 
     def _heed_deadline(self) -> None:

@@ -2,13 +2,16 @@
 
 What the settings are for:
 - no limit in the connector: time spent waiting for a connection would count against the request's time-out;
+- no total time-out of aiohttp's: it would give up replies that came while this process was stopped;
 - keep-alive for less than the 5 s after which common servers close idle connections, since aiohttp never resends a POST;
 - no redirects, no cookies, no environment proxies, no decompression: a body is read up to a bound or not at all.
 """
 
+import asyncio
 import errno
 import os
 import ssl
+import time
 import zlib
 from collections.abc import Callable, Mapping
 from types import SimpleNamespace, TracebackType
@@ -18,6 +21,7 @@ import aiohttp
 from yarl import URL
 
 from pipeline.core.types import Fault, FaultKind, Request, Response
+from pipeline.engine.awake import BEAT_S, Awake, patience
 from pipeline.engine.settings import TransportSettings
 
 KEEPALIVE_S = 4.0
@@ -37,6 +41,8 @@ class HttpTransport:
         self._scrub = scrub
         self._urls: dict[str, URL] = {}
         self._session: aiohttp.ClientSession | None = None
+        self._awake = Awake(time.monotonic)
+        self._beat: asyncio.TimerHandle | None = None
 
     async def __aenter__(self) -> Self:
         trace = aiohttp.TraceConfig()
@@ -46,7 +52,7 @@ class HttpTransport:
             context.load_verify_locations(self._settings.ca_file)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=DNS_CACHE_S, keepalive_timeout=KEEPALIVE_S, ssl=context),
-            timeout=aiohttp.ClientTimeout(total=self._settings.timeout, sock_connect=CONNECT_TIMEOUT_S),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=min(CONNECT_TIMEOUT_S, self._settings.timeout)),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             trust_env=False,
@@ -54,11 +60,18 @@ class HttpTransport:
             skip_auto_headers=("Content-Type",),
             trace_configs=[trace],
         )
+        self._stay_awake()
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._beat is not None:
+            self._beat.cancel()
         if self._session is not None:
             await self._session.close()
+
+    def _stay_awake(self) -> None:
+        self._awake.seconds()
+        self._beat = asyncio.get_running_loop().call_later(BEAT_S, self._stay_awake)
 
     async def post(self, request: Request) -> Response | Fault:
         """Send the request once and read the whole answer."""
@@ -70,14 +83,17 @@ class HttpTransport:
         seen = SimpleNamespace(reused=False)
         status: int | None = None
         try:
-            async with self._session.post(
-                url,
-                data=request.body,
-                headers=request.headers,
-                allow_redirects=False,
-                proxy=self._settings.proxy,
-                trace_request_ctx=seen,
-            ) as answer:
+            async with (
+                patience(self._awake, self._settings.timeout),
+                self._session.post(
+                    url,
+                    data=request.body,
+                    headers=request.headers,
+                    allow_redirects=False,
+                    proxy=self._settings.proxy,
+                    trace_request_ctx=seen,
+                ) as answer,
+            ):
                 status = answer.status
                 headers = {name.lower(): value for name, value in answer.headers.items()}
                 body = await _read(answer, headers)
