@@ -1,5 +1,7 @@
 """One process at a time: flock on the record's lock file, which the kernel frees whatever the holder dies of.
 
+A forked child would share the lock and keep it after its parent's death, so children give up their share when they start.
+
 The file's content says who holds it; it informs, and decides nothing. The file is never removed: two processes could
 then hold two files of one name. It is not the journal itself, because closing any descriptor of a SQLite file drops
 the locks this process has on it.
@@ -28,6 +30,7 @@ RUN_PATIENCE_S = 0.2
 HEARTBEAT_S = 60.0
 
 _POLL_S = 0.02
+_held: set[int] = set()  # descriptors of this process
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,7 @@ def hold(layout: Layout, what: str = "run", wait: float = READER_PATIENCE_S) -> 
     for a run on another host whose heartbeat in progress.json is fresh.
     """
     descriptor = _acquire(layout, wait)
+    _held.add(descriptor)
     holder = this_process(what)
     try:
         _write(descriptor, holder)
@@ -61,8 +65,26 @@ def hold(layout: Layout, what: str = "run", wait: float = READER_PATIENCE_S) -> 
             _check_other_hosts(layout, holder, os.fstat(descriptor).st_mtime)
         yield holder
     finally:
+        if descriptor in _held:  # not in a child: there it is closed, and the number may be another file's
+            _held.discard(descriptor)
+            _free(descriptor)
+
+
+def _free(descriptor: int) -> None:
+    try:
         os.ftruncate(descriptor, 0)
+    finally:
         os.close(descriptor)
+
+
+def _let_go_in_a_child() -> None:
+    # Closing leaves the parent's lock as it is; unlocking would not.
+    while _held:
+        with suppress(OSError):
+            os.close(_held.pop())
+
+
+os.register_at_fork(after_in_child=_let_go_in_a_child)
 
 
 def this_process(what: str) -> Holder:

@@ -54,6 +54,60 @@ def test_a_run_that_was_killed_blocks_nobody(layout: Layout) -> None:
         assert holder.pid == os.getpid()
 
 
+HOLD_AND_FORK = """
+import os, sys, time
+from pathlib import Path
+from pipeline.checkpoint.layout import Layout
+from pipeline.checkpoint.lock import hold
+with hold(Layout.of(Path(sys.argv[1]), is_directory=False)):
+    child = os.fork()
+    if child == 0:
+        time.sleep(60)
+        os._exit(0)
+    print(child, flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_child_that_outlives_a_killed_run_blocks_nobody(layout: Layout) -> None:
+    parent = subprocess.Popen([sys.executable, "-c", HOLD_AND_FORK, str(layout.output)], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    child = int(parent.stdout.readline())
+    try:
+        with pytest.raises(BusyError), lock.hold(layout):
+            pass
+        parent.kill()
+        parent.wait()
+        os.kill(child, 0)
+        with lock.hold(layout):
+            pass
+    finally:
+        os.kill(child, signal.SIGKILL)
+        parent.communicate()
+
+
+def test_a_child_that_leaves_the_block_frees_and_empties_nothing(layout: Layout) -> None:
+    (precious := layout.folder.parent / "precious").write_text("mine")
+    try:
+        with lock.hold(layout):
+            child = os.fork()
+            if child == 0:
+                os.open(precious, os.O_RDWR)  # takes the lock's number, which is free here
+                raise KeyError
+            os.waitpid(child, 0)
+            assert layout.lock.stat().st_size > 0
+            other = other_process_refused(layout)
+    except KeyError:
+        os._exit(0)
+    assert "held by" in other
+    assert precious.read_text() == "mine"
+
+
+def other_process_refused(layout: Layout) -> str:
+    done = subprocess.run([sys.executable, "-c", HOLD, str(layout.output), "run"], capture_output=True, text=True, timeout=60)
+    return done.stderr
+
+
 def test_a_run_waits_for_a_reader_and_gives_up_in_the_end(layout: Layout) -> None:
     with lock.hold(layout, what="status"):
         began = time.monotonic()
