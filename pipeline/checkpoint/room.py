@@ -69,7 +69,7 @@ class Room:
 
     def _needed(self, free: Free, unsealed: int) -> int:
         least = min(LEAST_BYTES, free.size // LEAST_SHARE) if self._least is None else self._least
-        return max(least, unsealed)
+        return max(least, unsealed) + (ballast.BYTES if self._record.ballast.spent else 0)
 
     def _folders(self) -> Iterator[tuple[Path, int]]:
         """Give each disk's folder with the bytes a run may yet have to write there before it can stop."""
@@ -82,4 +82,5 @@ class Room:
     def _take_ballast(self) -> bool:
         folder, unsealed = self._layout.folder, self._record.open_bytes() + self._in_flight
         free = Free.on(folder)
-        return free.free >= self._needed(free, unsealed) + ballast.BYTES and self._record.ballast.take()
+        more = 0 if self._record.ballast.spent else ballast.BYTES
+        return free.free >= self._needed(free, unsealed) + more and self._record.ballast.take()

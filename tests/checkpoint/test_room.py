@@ -134,7 +134,7 @@ def test_on_a_full_disk_replies_in_hand_are_recorded_in_the_ballasts_room(full: 
     for row in range(0, 40, 8):
         record.record([long(row + each) for each in range(8)])
     assert not desk.layout.ballast.exists()
-    assert "the disk is full" in str(room.lacking())
+    assert "MB are free, 37 MB are needed" in str(room.lacking())
     disk.relieve()
     assert room.lacking() is None
     assert desk.layout.ballast.stat().st_size == ballast.BYTES, "it is taken aboard again once there is room"
@@ -151,7 +151,7 @@ def test_once_the_ballast_is_spent_room_lacks_until_it_can_be_made_again(full: t
     room.prepare()
     record.ballast.give_up()
     disk.fill(leave=20 * MB)  # above the floor, and less than the ballast
-    assert "the disk is full" in str(room.lacking())
+    assert "20 MB are free, 37 MB are needed" in str(room.lacking())
     disk.relieve()
     assert room.lacking() is None
     record.close()

@@ -7,10 +7,16 @@ Everything runs over real sockets, files and signals, on this machine alone.
 
 import sys
 
+from tests.whole.faults import disk
 from tests.whole.table import Trial, tried
 
 # Name -> trials that may run at the same time. Those that saturate the machine stand alone.
-TRIALS: dict[str, tuple[Trial, ...]] = {}
+TRIALS: dict[str, tuple[Trial, ...]] = {
+    "full-disk": (disk.full_while_recording, disk.stopped_for_a_minute),
+    "room-again": (disk.full_for_a_while, disk.outgrown),
+    "publish": (disk.full_at_publish, disk.read_only_at_the_start),
+    "child": (disk.outlived_by_a_child,),
+}
 
 if __name__ == "__main__":
     sys.exit(tried(TRIALS, sys.argv[1:]))
