@@ -72,7 +72,7 @@ def stop_for(loop: VirtualLoop, seconds: float) -> None:
 
 def test_a_stop_does_not_count_as_an_endpoints_silence():
     breaker = Breaker(concurrency=8)
-    breaker.failed(1, 10.0, left=100, unreachable=True)
+    breaker.failed(1, 10.0, sent_at=9.0, left=100, unreachable=True)
     breaker.excuse(60.0, 75.0)
     assert breaker.silent_since == 70.0
     breaker.excuse(60.0, 75.0)
