@@ -175,7 +175,7 @@ class ScriptedTransport:
     in_flight: int = 0
     peak: int = 0
 
-    async def post(self, request: Request) -> Response | Fault:
+    async def post(self, request: Request, *, fresh: bool = False) -> Response | Fault:
         self.per_row[request.row] = self.per_row.get(request.row, 0) + 1
         self.sends.append((self.now(), request.row))
         answer = self.script(request.row, self.per_row[request.row], self.now())

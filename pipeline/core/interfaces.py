@@ -57,7 +57,8 @@ class Provider(Protocol):
 class Transport(Protocol):
     """Sends one request. Whatever goes wrong on the way is a Fault, never an exception (cancellation excepted)."""
 
-    async def post(self, request: Request) -> Response | Fault: ...
+    async def post(self, request: Request, *, fresh: bool = False) -> Response | Fault:
+        """Send it, with `fresh` on a connection that was not used before."""
 
 
 class Journal(Protocol):

@@ -123,6 +123,7 @@ class Fault:
     `ambiguous`: the request may have been served and billed. `resends`: this fault may be answered by at most so many
     further sends of the row, because each was probably billed (None: the retry policy alone decides).
     `free`: the connection was a reused one that the server had just closed; the first such resend of a row costs nothing.
+    `if_all`: what kind it is once several different rows in a row got it, see unison.py (None: the same).
     """
 
     kind: FaultKind
@@ -133,6 +134,7 @@ class Fault:
     ambiguous: bool = False
     resends: int | None = None
     free: bool = False
+    if_all: FaultKind | None = None
 
 
 ERROR_KINDS = (

@@ -52,8 +52,8 @@ class Builder:
 async def send(request: Request, transport: Transport, provider: Provider, *, now: Callable[[], float], may_resend: bool) -> Sent:
     """Post the request and read the answer.
 
-    With `may_resend`, a connection that the server had already closed is met by one more send at once: nothing was
-    served in so short a time, so it costs the row nothing.
+    With `may_resend`, a connection that the server had already closed is met by one more send at once, on a new one:
+    nothing was served in so short a time, so it costs the row nothing.
     """
     started = now()
     answer = await transport.post(request)
@@ -61,7 +61,7 @@ async def send(request: Request, transport: Transport, provider: Provider, *, no
     if may_resend and isinstance(answer, Fault) and answer.free and now() - started < STALE_WITHIN_S:
         ambiguous += answer.ambiguous
         started = now()
-        answer = await transport.post(request)
+        answer = await transport.post(request, fresh=True)
         requests = 2
     elapsed = now() - started
     if isinstance(answer, Fault):

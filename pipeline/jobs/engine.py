@@ -84,7 +84,7 @@ class Engine:
         self.interrupts.ask = ask
         threads = Threads.start(render=self.renderer.blocking)
         try:
-            async with HttpTransport(endpoint.transport, scrub=endpoint.redactor.scrub) as transport:
+            async with HttpTransport(endpoint.transport, scrub=endpoint.redactor.scrub, notice=self.observer.notice) as transport:
                 run = Run(
                     Work(todo.parts, todo.rows, self.record.tally(), todo.again),
                     engine_settings(self.job.config, deadline=self.job.deadline),
