@@ -4,7 +4,7 @@ Pure decisions are in core (retry, breaker, fatal, adaptive, pace); here they me
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from pipeline.core.adaptive import AdaptiveLimit
@@ -14,6 +14,7 @@ from pipeline.core.pace import Pace
 from pipeline.core.retry import Abort, Fail, Retry, RetryPolicy, backoff, decide
 from pipeline.core.tally import Traffic
 from pipeline.core.types import Fault, FaultKind, Reply
+from pipeline.core.unison import Unison
 from pipeline.engine.feed import Feed, Task
 from pipeline.engine.gate import Gate
 from pipeline.engine.outage import Outage
@@ -90,6 +91,7 @@ class Judge:
             notice=notice,
         )
         self._fatal = FatalRule()
+        self._unison = Unison()
         self._ambient = Ambient()
         self._policy = policy
         self._gate = gate
@@ -110,6 +112,7 @@ class Judge:
 
     def judge(self, task: Task, sent: Sent, *, alone: bool) -> Step:
         """Count the answer and choose the row's next step."""
+        sent = replace(sent, result=self._unison.heard(task.row.index, sent.result, any_ok=self._any_ok()))
         self._count(task, sent)
         match sent.result:
             case Reply():

@@ -13,7 +13,7 @@ from pipeline.providers.endpoint import Dialect, EndpointSettings, headers_of, o
 from pipeline.providers.openai import OPENAI, SIMULATED
 from pipeline.providers.parse import Parsed, parse
 from pipeline.providers.policy import MALFORMED, QUEUED, UNKNOWN_REQUEST, Rule, bound_resends, judge
-from pipeline.providers.refusals import Refusal, excerpt, read_error_in_200, read_refusal, without_words
+from pipeline.providers.refusals import Refusal, excerpt, is_page, read_error_in_200, read_refusal, without_words
 from pipeline.providers.replies import read_reply
 from pipeline.providers.segmind import SEGMIND
 from pipeline.providers.stream import join_stream, looks_like_stream
@@ -82,6 +82,9 @@ class ChatProvider:
         said = excerpt(response.body)
         if response.status == 202:
             return self._fault(QUEUED, f"HTTP 202: a queued job instead of an answer; is the URL right? {said}", response)
+        if is_page(response):
+            page = self._fault(MALFORMED, f"a web page and no chat completion (is the URL right?): {said}", response)
+            return replace(page, if_all=FaultKind.DOWN)  # a firewall's, or a network's own login
         words = f"no chat completion: {said}" if said else without_words(response)
         return self._fault(MALFORMED, words, response)
 

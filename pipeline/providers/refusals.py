@@ -107,6 +107,11 @@ def excerpt(body: bytes) -> str:
     return " ".join(text[:_MOST_CHARACTERS].split())[:_EXCERPT]
 
 
+def is_page(response: Response) -> bool:
+    """Tell whether an HTML page came where an API should have answered."""
+    return _is_page(response.headers.get("content-type", ""), decoded(response.body[:_MOST_BYTES])[0])
+
+
 def without_words(response: Response) -> str:
     """Say for an answer without a message what its status and target say."""
     if 300 <= response.status < 400:

@@ -320,6 +320,26 @@ def test_a_malformed_answer_is_quoted_in_its_fault() -> None:
     assert page.message.endswith("Hotel & Guest login")
 
 
+@pytest.mark.parametrize(
+    ("body", "content_type", "is_page"),
+    [
+        pytest.param(b"<!doctype html><title>Sign in</title>", "text/html", True, id="page"),
+        pytest.param(b"\n <HTML><body>Sign in", "application/json", True, id="by-its-looks"),
+        pytest.param(b"<?xml version='1.0'?><error/>", "text/html; charset=utf-8", True, id="by-its-type"),
+        pytest.param(b"upstream said no", "text/html", False, id="plain-text-of-that-type"),
+        pytest.param(b'{"choices":[]}', "application/json", False, id="json"),
+        pytest.param(b"", "text/html", False, id="nothing"),
+    ],
+)
+def test_a_page_in_a_200_counts_as_an_absent_endpoint_once_several_rows_get_it(
+    body: bytes, content_type: str, is_page: bool
+) -> None:
+    found = decode(body, content_type)
+    assert isinstance(found, Fault)
+    assert found.if_all is (FaultKind.DOWN if is_page else None)
+    assert ("is the URL right?" in found.message) is is_page
+
+
 KEYS = st.sampled_from(
     [
         "choices",
