@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pipeline.core.adaptive import AdaptiveLimit
 from pipeline.core.ambient import Ambient
 from pipeline.core.fatal import NEVER_THE_ROW, PAUSE_BEFORE_WITNESS_S, FatalRule, Verdict
+from pipeline.core.losses import Losses
 from pipeline.core.pace import Pace
 from pipeline.core.retry import Abort, Fail, Retry, RetryPolicy, backoff, decide
 from pipeline.core.tally import Traffic
@@ -92,6 +93,7 @@ class Judge:
         )
         self._fatal = FatalRule()
         self._unison = Unison()
+        self._losses = Losses()
         self._ambient = Ambient()
         self._policy = policy
         self._gate = gate
@@ -162,6 +164,8 @@ class Judge:
                 self._ambient.note(task.row.index, failed=sent.result.kind is FaultKind.TRANSIENT)
         else:
             self._ambient.note(task.row.index, failed=False)
+        for line in self._losses.heard(sent.result):
+            self._notice(line)
         self._learn(sent)
 
     def _learn(self, sent: Sent) -> None:
