@@ -11,6 +11,7 @@ import asyncio
 import ssl
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import SimpleNamespace, TracebackType
 from typing import Any, Self
 
@@ -75,7 +76,7 @@ class HttpTransport:
         assert self._pooled is not None and self._unpooled is not None, "used outside its context"
         session = self._unpooled if fresh or self._stale.often else self._pooled
         seen = SimpleNamespace(sent=False, reused=False)
-        status: int | None = None
+        head: Response | None = None
         try:
             async with (
                 patience(self._awake, self._settings.timeout),
@@ -88,10 +89,13 @@ class HttpTransport:
                     trace_request_ctx=seen,
                 ) as answer,
             ):
-                status = answer.status
-                result = await self._received(answer)
+                head = Response(answer.status, {name.lower(): value for name, value in answer.headers.items()}, b"")
+                result = await self._received(answer, head)
         except (*_WIRE_ERRORS, ValueError) as error:
-            result = fault_of(error, status=status, sent=seen.sent, reused=seen.reused)
+            if isinstance(error, TimeoutError) and head is not None and _is_refusal(head):
+                result = head  # its body never came to an end; its status speaks for itself
+            else:
+                result = fault_of(error, status=head.status if head is not None else None, sent=seen.sent, reused=seen.reused)
             if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
                 self._addresses.forget()
         if self._stale.sent(lost=isinstance(result, Fault) and result.free):
@@ -124,19 +128,22 @@ class HttpTransport:
             url = self._urls[text] = URL(text, encoded=True)
         return url
 
-    async def _received(self, answer: aiohttp.ClientResponse) -> Response | Fault:
-        headers = {name.lower(): value for name, value in answer.headers.items()}
-        refused = not 200 <= answer.status < 300
+    async def _received(self, answer: aiohttp.ClientResponse, head: Response) -> Response | Fault:
+        refused = _is_refusal(head)
         body = await (_beginning(answer) if refused else _whole(answer))
         if isinstance(body, Fault):
             return body
         try:
-            plain = _plain(body, headers, refused=refused)
+            plain = _plain(body, head.headers, refused=refused)
         except TooLong:
             return _too_long(answer.status)
         except Undecodable as error:
             return _malformed(answer.status, str(error))
-        return Response(answer.status, headers, self._scrub(plain))
+        return replace(head, body=self._scrub(plain))
+
+
+def _is_refusal(head: Response) -> bool:
+    return not 200 <= head.status < 300
 
 
 class _Connector(aiohttp.TCPConnector):
