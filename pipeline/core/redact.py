@@ -2,7 +2,7 @@
 
 import base64
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from urllib.parse import quote
 
 HIDDEN = "***"
@@ -25,6 +25,11 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _LEAST_SECRET = 4
 # Up to here a secret of nothing but letters, or nothing but digits, may be an ordinary word or number.
 _LONGEST_WORD = 15
+# The base64 of a shorter one, begun in the middle, is so few letters that ordinary words hold them.
+_LEAST_SHIFTED = 8
+# JSON may write any letter as \uXXXX; a printable one hardly ever is.
+_ESCAPED = re.compile(r"\\u00[2-7]")
+_ESCAPED_BYTES = re.compile(rb"\\u00[2-7]")
 
 
 def harmless(text: str, limit: int = MOST_CHARS) -> str:
@@ -49,29 +54,51 @@ class Redactor:
     """Replaces these secrets, in the forms in which they travel, wherever they turn up."""
 
     def __init__(self, secrets: Sequence[str] = ()) -> None:
-        self._forms = _longest_first(secret for secret in secrets if len(secret) >= _LEAST_SECRET)
+        self._any = _Hiding(secret for secret in secrets if len(secret) >= _LEAST_SECRET)
         # `EMPTY` is what people give a local server that wants no key. Replies are paid for and kept as they came: a word
         # that may well be meant is left in them.
-        telling = (secret for secret in secrets if len(secret) >= _LEAST_SECRET and not _is_a_word(secret))
-        self._bytes = tuple(form.encode() for form in _longest_first(telling))
+        self._telling = _Hiding(secret for secret in secrets if len(secret) >= _LEAST_SECRET and not _is_a_word(secret))
 
     def text(self, text: str, limit: int = MOST_CHARS) -> str:
         """Give an error message or the like as one harmless line without secrets, or what looks like one."""
-        for form in self._forms:
-            text = text.replace(form, HIDDEN)
-        return harmless(without_keys(text[: 16 * limit]), limit)
+        return harmless(without_keys(self._any.text(text)[: 16 * limit]), limit)
+
+    def reply(self, text: str) -> str:
+        """Give what a reply says without our secrets, all else as it came."""
+        return self._telling.text(text)
 
     def scrub(self, body: bytes) -> bytes:
-        """Give a reply's raw body without our secrets; the same object if there are none in it, as nearly always."""
+        """Give a reply's raw body without our secrets; the same object if there are none in it, as nearly always.
+
+        This is for what is shown raw, and cut before it is redacted. A secret that a stream brings piece by piece is
+        whole only when the reply is read: see `reply`.
+        """
+        return self._telling.body(body)
+
+
+class _Hiding:
+    """Secrets in all their forms, and how to find these in text and in bytes."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        forms = {form for secret in secrets for form in _forms(secret)}
+        # Longer ones first: one may contain another.
+        self._forms = sorted(forms, key=lambda form: (-len(form), form))
+        self._bytes = [form.encode() for form in self._forms]
+        escaped = "|".join("".join(map(_maybe_escaped, form)) for form in self._forms)
+        self._escaped = re.compile(escaped or "(?!)")
+        self._escaped_bytes = re.compile(self._escaped.pattern.encode())
+
+    def text(self, text: str) -> str:
+        for form in self._forms:
+            if form in text:
+                text = text.replace(form, HIDDEN)
+        return self._escaped.sub(HIDDEN, text) if _ESCAPED.search(text) else text
+
+    def body(self, body: bytes) -> bytes:
         for form in self._bytes:
             if form in body:
                 body = body.replace(form, HIDDEN.encode())
-        return body
-
-
-def _longest_first(secrets: Iterator[str]) -> tuple[str, ...]:
-    """Give every form of the secrets once, longer ones first: one may contain another."""
-    return tuple(sorted({form for secret in secrets for form in _forms(secret)}, key=lambda form: (-len(form), form)))
+        return self._escaped_bytes.sub(HIDDEN.encode(), body) if _ESCAPED_BYTES.search(body) else body
 
 
 def _forms(secret: str) -> Iterator[str]:
@@ -80,11 +107,18 @@ def _forms(secret: str) -> Iterator[str]:
     yield re.sub("%..", lambda escape: escape.group().lower(), in_url)
     yield secret.replace("/", "\\/")
     yield secret.replace("\\", "\\\\").replace('"', '\\"')
-    for plain in (secret.encode(), f"Bearer {secret}".encode()):
-        # Past this many characters the encoding also depends on what follows the secret.
-        whole = len(plain) * 8 // 6
-        yield base64.b64encode(plain).decode()[:whole]
-        yield base64.urlsafe_b64encode(plain).decode()[:whole]
+    for before in (0, 1, 2) if len(secret) >= _LEAST_SHIFTED else (0,):
+        # Behind "Bearer ", "user:" or anything else, and whatever follows: the letters that depend on the secret alone.
+        first, stop = -(-before * 8 // 6), (before + len(secret.encode())) * 8 // 6
+        for encode in (base64.b64encode, base64.urlsafe_b64encode):
+            yield encode(bytes(before) + secret.encode()).decode()[first:stop]
+
+
+def _maybe_escaped(char: str) -> str:
+    """Give a pattern for a character as it is or as JSON may write it, also in JSON within JSON."""
+    digits = "".join(f"[{digit}{digit.upper()}]" for digit in f"{ord(char):04x}")
+    short = rf"|\\{{1,4}}{char}" if char in '/"' else ""
+    return rf"(?:{re.escape(char)}|\\{{1,4}}u{digits}{short})"
 
 
 def _is_a_word(secret: str) -> bool:

@@ -33,6 +33,15 @@ MOST_ERROR_BYTES = 64 * 2**10
 _WIRE_ERRORS = (aiohttp.ClientError, OSError, TimeoutError)
 
 
+def tls_context(ca_file: str | None = None) -> ssl.SSLContext:
+    """Give the terms on which a server is spoken to: a certificate that is trusted and names it, TLS 1.2 or newer."""
+    context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2  # the system's OpenSSL may be set to less
+    if ca_file:
+        context.load_verify_locations(ca_file)
+    return context
+
+
 class HttpTransport:
     """Open sessions; use as an async context manager. `scrub` removes secrets from a body before anybody sees it."""
 
@@ -55,9 +64,7 @@ class HttpTransport:
         self._unpooled: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        context = ssl.create_default_context()
-        if self._settings.ca_file:
-            context.load_verify_locations(self._settings.ca_file)
+        context = tls_context(self._settings.ca_file)
         self._addresses = Addresses()
         self._pooled = self._session(ssl=context, keepalive_timeout=KEEPALIVE_S)
         self._unpooled = self._session(ssl=context, force_close=True)

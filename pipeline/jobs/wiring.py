@@ -52,6 +52,7 @@ def build_endpoint(config: Config, *, warn: Callable[[str], None], base_url: str
             params=config.request,
         ),
         redact=redactor.text,
+        hide=redactor.reply,
         wall=time.time,
     )
     check_plain_http(endpoint, provider.url, secrets)

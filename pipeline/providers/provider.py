@@ -25,27 +25,37 @@ _MOST_MESSAGE = 500
 _LIMIT_HEADERS = ("x-rate-limit-", "x-ratelimit-")
 
 
-def build_provider(settings: EndpointSettings, *, redact: Callable[[str], str], wall: Callable[[], float]) -> "ChatProvider":
+def build_provider(
+    settings: EndpointSettings, *, redact: Callable[[str], str], wall: Callable[[], float], hide: Callable[[str], str] = str
+) -> "ChatProvider":
     """Make the provider that `settings` name. Raises ConfigError for an address, model, header or parameter that cannot be sent.
 
-    `redact` makes foreign text fit to be shown: one line, no keys; `wall` is Unix time, for hints that are dates.
+    `redact` makes foreign text fit to be shown: one line, no keys; `hide` takes our secrets out of a reply's texts and
+    leaves all else; `wall` is Unix time, for hints that are dates.
     """
     dialect = DIALECTS.get(settings.provider)
     if dialect is None:
         raise ConfigError(f"endpoint.provider: found {settings.provider!r}, allowed {', '.join(DIALECTS)}")
-    return ChatProvider(dialect, settings, redact=redact, wall=wall)
+    return ChatProvider(dialect, settings, redact=redact, wall=wall, hide=hide)
 
 
 class ChatProvider:
     """Implements core.interfaces.Provider. `url` is where everything is posted; `origin` what the key is bound to."""
 
     def __init__(
-        self, dialect: Dialect, settings: EndpointSettings, *, redact: Callable[[str], str], wall: Callable[[], float]
+        self,
+        dialect: Dialect,
+        settings: EndpointSettings,
+        *,
+        redact: Callable[[str], str],
+        wall: Callable[[], float],
+        hide: Callable[[str], str],
     ) -> None:
         self.url = url_of(dialect, settings)
         self.origin = origin_of(self.url)
         self._dialect = dialect
         self._redact = redact
+        self._hide = hide
         self._wall = wall
         self._headers = headers_of(dialect, settings)
         self._opening = opening_of(settings.params, settings.model if dialect.model_in_body else None)
@@ -64,7 +74,7 @@ class ChatProvider:
         if parsed is not None:
             reply = read_reply(parsed.value, lossy=parsed.lossy)
             if reply is not None:
-                return reply
+                return self._discreet(reply)
             refusal = read_error_in_200(parsed.value, response, request)
             if refusal is not None and response.status != 202:
                 return self._refused(refusal, response)
@@ -77,6 +87,14 @@ class ChatProvider:
     def quotas(self, response: Response) -> Quotas | None:
         """Give what the endpoint says with its answers of what is left of its rate limits."""
         return quotas(response.headers, wall_now=self._wall())
+
+    def _discreet(self, reply: Reply) -> Reply:
+        """Hide our secrets in a reply: whole only now, if a stream brought them in pieces or JSON spelled them out."""
+        said = (reply.text, reply.finish_reason, reply.model, reply.response_id, reply.extra)
+        text, finish_reason, model, response_id, extra = (each and self._hide(each) for each in said)
+        if (text, finish_reason, model, response_id, extra) == said:
+            return reply
+        return Reply(text, finish_reason, reply.usage, model, response_id, extra)
 
     def _no_completion(self, response: Response) -> Fault:
         said = excerpt(response.body)

@@ -44,6 +44,41 @@ def test_no_key_survives_whatever_stands_around_it(key, before, after):
         assert key.encode() not in redactor.scrub(reply)
 
 
+@pytest.mark.parametrize("before", ["", "u:", "user:", "Bearer "])
+@pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
+def test_base64_of_a_secret_is_hidden_wherever_it_begins_in_it(before, encode):
+    form = encode(f"{before}{KEY}>> and more".encode()).decode()
+    shown = Redactor([KEY]).text(form)
+    assert "***" in shown
+    # What is left decodes to what stood around the key, and a few bits of its ends.
+    assert all(KEY[2:-2].encode() not in base64.b64decode(rest + "===", altchars=b"-_") for rest in shown.split("***"))
+
+
+def escaped(text: str, every: int) -> str:
+    return "".join(f"\\u{ord(char):04X}" if at % every == 0 else char for at, char in enumerate(text))
+
+
+@pytest.mark.parametrize("every", [1, 2, 7])
+@pytest.mark.parametrize("form", [KEY, quote(KEY, safe=""), base64.b64encode(KEY.encode()).decode()[:20]])
+def test_a_secret_spelled_in_json_escapes_is_hidden(form, every):
+    redactor, spelled = Redactor([KEY]), escaped(form, every)
+    assert redactor.scrub(f'{{"detail":"{spelled}"}}'.encode()) == b'{"detail":"***"}'
+    assert redactor.text(f"quoted: {spelled}") == "quoted: ***"
+    within = json.dumps({"detail": spelled})  # JSON as text in JSON
+    assert "***" in redactor.scrub(within.encode()).decode()
+
+
+def test_a_body_of_backslashes_is_searched_in_a_moment():
+    body = b"\\" * 3_000_000 + b"\\u0041"
+    assert Redactor([KEY]).scrub(body) == body
+
+
+def test_a_reply_keeps_all_but_our_secrets():
+    redactor = Redactor([KEY])
+    rest = "\nand sk-proj-0123456789abcdefghij \u202e"
+    assert redactor.reply(f"say {KEY}{rest}") == f"say ***{rest}"
+
+
 def test_a_reply_that_held_a_key_is_still_json():
     reply = json.dumps({"choices": [{"message": {"content": f"your key is {KEY}!"}}]}).encode()
     scrubbed = json.loads(Redactor([KEY]).scrub(reply))

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+import ssl
 
 import pytest
 
@@ -277,3 +278,16 @@ def test_an_error_is_read_as_far_as_its_words_go_and_judged_by_its_status():
     (declared,) = posts(saying(b"HTTP/1.1 500 x\r\nContent-Length: 9999999999\r\n\r\noops"))
     assert isinstance(declared, Response)
     assert (declared.status, declared.body) == (500, b"oops")
+
+
+def test_a_header_that_holds_the_key_is_not_quoted():
+    (fault,) = posts(saying(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Encoding: canary-key\r\n\r\n??"))
+    assert isinstance(fault, Fault)
+    assert "canary" not in repr(fault)
+    assert "content-encoding" in fault.message
+
+
+def test_tls_is_new_enough_and_certificates_are_checked():
+    terms = module.tls_context()
+    assert terms.minimum_version >= ssl.TLSVersion.TLSv1_2
+    assert (terms.verify_mode, terms.check_hostname) == (ssl.CERT_REQUIRED, True)

@@ -403,3 +403,21 @@ def test_a_provider_s_own_answer_cut_anywhere_is_a_fault_never_half_a_reply(cut:
     found = decode(whole[: min(cut, len(whole) - 1)])
     assert isinstance(found, Fault)
     assert found.error_kind == "bad_response"
+
+
+def test_a_secret_is_hidden_in_every_field_of_a_reply_and_when_a_stream_brings_it_in_pieces():
+    key = "canary-0123456789"
+    provider = build_provider(
+        EndpointSettings("openai", "m"), redact=str, wall=lambda: 0.0, hide=lambda text: text.replace(key, "***")
+    )
+    message = {"content": f"key {key}", "reasoning_content": f"it is {key}"}
+    whole = {"id": f"r-{key}", "model": key, "choices": [{"message": message, "finish_reason": key}]}
+    reply = provider.decode(Response(200, {}, json.dumps(whole).encode()), REQUEST)
+    assert isinstance(reply, Reply)
+    assert (reply.text, reply.finish_reason, reply.model, reply.response_id) == ("key ***", "***", "***", "r-***")
+    assert reply.extra == '{"reasoning":"it is ***"}'
+    pieces = [{"choices": [{"index": 0, "delta": {"content": piece}}]} for piece in ("can", "ary-01234", "56789!")]
+    stream = "".join(f"data: {json.dumps(piece)}\n\n" for piece in pieces) + "data: [DONE]\n\n"
+    reply = provider.decode(Response(200, {"content-type": "text/event-stream"}, stream.encode()), REQUEST)
+    assert isinstance(reply, Reply)
+    assert reply.text == "***!"
