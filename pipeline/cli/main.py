@@ -2,9 +2,9 @@
 
 import importlib
 import io
-import os
 import sys
 import traceback
+from collections.abc import Iterator
 
 import click
 
@@ -25,6 +25,7 @@ VERBS = {
 USAGE_ERROR = 2
 BUG = 70
 MOST_ERROR_CHARS = 4000
+_MOST_FRAMES = 30
 
 
 class Verbs(click.Group):
@@ -76,15 +77,19 @@ def main() -> None:
             _say(line)
         sys.exit(error.exit_code)
     except Exception as error:  # the last line: nothing behind it could still tell the user
-        frames = traceback.extract_tb(error.__traceback__)
         _say("this is a bug in rowcall; what is recorded is safe, and the same command goes on. Please report:")
-        for frame in frames:
-            say([f"  {frame.filename}:{frame.lineno} in {frame.name}"], err=True)
-        # Not its values: those may be prompts or keys.
-        say([f"  {type(error).__name__}"], err=True)
-        if os.environ.get("ROWCALL_DEBUG"):
-            traceback.print_exception(error)
+        say(_places(error), err=True)
         sys.exit(BUG)
+
+
+def _places(error: BaseException) -> Iterator[str]:
+    """Give where an error came from, and what brought it about. Never its values: those may be prompts or keys."""
+    for frame in traceback.extract_tb(error.__traceback__, limit=-_MOST_FRAMES):
+        yield f"  {frame.filename}:{frame.lineno} in {frame.name}"
+    yield f"  {type(error).__name__}"
+    causes = error.exceptions[:1] if isinstance(error, BaseExceptionGroup) else (error.__cause__ or error.__context__,)
+    for cause in filter(None, causes):
+        yield from _places(cause)
 
 
 def _say(text: str) -> None:

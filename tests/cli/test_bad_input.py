@@ -208,3 +208,18 @@ def test_messages_that_are_no_conversation_fail_their_rows(rowcall, tmp_path):
     errors = errors_of(tmp_path)
     assert errors[0] is None
     assert all(error and "talk" in error for error in errors[1:])
+
+
+def test_a_bug_names_its_places_and_no_values(rowcall, tmp_path, monkeypatch):
+    from pipeline.providers.provider import ChatProvider
+
+    def broken(self: object, prompt: object) -> None:
+        raise KeyError("a prompt of somebody's")
+
+    monkeypatch.setattr(ChatProvider, "encode", broken)
+    (tmp_path / "in.csv").write_text("text\na\n")
+    ended = rowcall("run", "-i", "in.csv", *TEXT)
+    assert ended.code == 70
+    assert "in broken" in ended.err
+    assert "KeyError" in ended.err
+    assert "somebody" not in ended.err

@@ -5,20 +5,15 @@
 Everything runs over real sockets against `rowcall simulate` in a process of its own. Takes about seven minutes on two cores.
 """
 
-import base64
 import hashlib
 import random
 import signal
-import sqlite3
 import sys
 import time
-import urllib.parse
-from collections.abc import Iterator
-from pathlib import Path
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tests.whole.canary import Search
 from tests.whole.harness import (
     CANARY,
     DELAY,
@@ -295,42 +290,17 @@ def memory(bench: Bench) -> Claims:
 
 
 def canary(bench: Bench) -> Claims:
-    forms = []
-    for key in (CANARY, WRONG_KEY):
-        raw = key.encode()
-        forms += [raw, base64.b64encode(raw), urllib.parse.quote(key, safe="").encode(), key.replace("/", "\\/").encode()]
-
-    def holds(path: Path) -> bool:
-        return any(form in content for content in contents(path) for form in forms)
-
+    search = Search([CANARY, WRONG_KEY])
     files = [path for path in sorted(bench.root.rglob("*")) if path.is_file()]
     kinds = {path.suffix for path in files}  # a search of nothing does not count
-    found = [str(path.relative_to(bench.root)) for path in files if holds(path)]
-    planted = bench.root / "planted.parquet"
-    pq.write_table(pa.table({"text": ["x" * 99 + CANARY] * 9}), planted, compression="zstd")
-    blind = not holds(planted)
+    found = search.found(files)
+    blind = search.blind_to(CANARY, bench.root / "planted")
     yield Claim(
         f"the keys in {len(files)} files: records, outputs, streams at -vv",
         "in none, a planted one found",
-        "the search is blind" if blind else ", ".join(found[:5]) or "in none, the planted one found",
+        f"the search is blind to {blind}" if blind else ", ".join(found[:5]) or "in none, the planted one found",
         not blind and not found and kinds >= {".db", ".parquet", ".out", ".err"},
     )
-
-
-def contents(path: Path) -> Iterator[bytes]:
-    """Give a file's bytes, and what it holds compressed."""
-    yield path.read_bytes()
-    if path.suffix == ".parquet" and path.stat().st_size < 50e6:
-        try:
-            table = pq.read_table(path)
-        except pa.ArrowInvalid:  # torn by a kill: its bytes were read above
-            return
-        yield repr(table.schema.metadata).encode()
-        for name in table.column_names:
-            yield repr(table[name].to_pylist()).encode()
-    elif path.name.endswith(".db"):
-        with sqlite3.connect(path) as connection:
-            yield "\n".join(connection.iterdump()).encode("utf-8", "replace")
 
 
 TRIALS: dict[str, tuple[Trial, ...]] = {
