@@ -14,12 +14,15 @@ from pipeline.observe.wording import count
 @click.command("export")
 @click.argument("target", metavar="CONFIG|OUTPUT", type=click.Path(path_type=Path))
 @click.argument("file", type=click.Path(path_type=Path))
+@click.option("--csv-safe", is_flag=True, help="Put ' before CSV cells that a spreadsheet would run as a formula, such as =1+1.")
 @volume_options
-def command(target: Path, file: Path, verbose: int, quiet: bool) -> None:
+def command(target: Path, file: Path, csv_safe: bool, verbose: int, quiet: bool) -> None:
     """Write all rows of the job as FILE (.parquet, .csv or .jsonl); rows without an outcome have status `pending`."""
-    rows, formulas = export(*export_batches(target, file), file)
+    rows, formulas = export(*export_batches(target, file), file, csv_safe=csv_safe)
     if quiet:
         return
     say([f"{count(rows)} rows written to {file}"])
-    if formulas:
-        say([f"rowcall: {count(formulas)} cells begin like a spreadsheet formula; open the file as text"], err=True)
+    if formulas and csv_safe:
+        say([f"rowcall: {count(formulas)} cells that begin like a formula have a ' before them"], err=True)
+    elif formulas:
+        say([f"rowcall: {count(formulas)} cells begin like a spreadsheet formula; --csv-safe makes them text"], err=True)

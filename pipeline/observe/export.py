@@ -1,7 +1,9 @@
 """Rows as one file of another format: Parquet, CSV or JSON Lines, written beside its place and renamed when whole."""
 
 import csv
+import io
 import os
+import re
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -20,14 +22,19 @@ from pipeline.core.errors import ConfigError, StoppedError
 Batches = Iterator[pa.RecordBatch]
 
 
-def export(schema: pa.Schema, batches: Batches, target: Path) -> tuple[int, int]:
+def export(schema: pa.Schema, batches: Batches, target: Path, *, csv_safe: bool = False) -> tuple[int, int]:
     """Write the rows to `target` by its suffix; give how many, and how many CSV cells a spreadsheet would take for a formula.
 
-    Raises ConfigError for a suffix or place that will not do, StoppedError if the disk is full.
+    `csv_safe` puts an apostrophe before these, so that it shows them as text. Raises ConfigError for a suffix or place
+    that will not do, StoppedError if the disk is full.
     """
     writer = _WRITERS.get(target.suffix.lower())
     if writer is None:
         raise ConfigError(f"{target}: export writes {', '.join(_WRITERS)}; give one of these")
+    if csv_safe and writer is not _csv:
+        raise ConfigError(f"{target}: --csv-safe is for .csv alone; no spreadsheet runs what is in {target.suffix}")
+    if csv_safe:
+        writer = _safe_csv
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
     try:
         with temporary.open("xb") as file:
@@ -56,21 +63,33 @@ def _parquet(schema: pa.Schema, batches: Batches, file: Any) -> tuple[int, int]:
     return rows, 0
 
 
-def _csv(schema: pa.Schema, batches: Batches, file: Any) -> tuple[int, int]:
-    import io
+def _safe_csv(schema: pa.Schema, batches: Batches, file: Any) -> tuple[int, int]:
+    return _csv(schema, batches, file, before_formula="'")
 
+
+def _csv(schema: pa.Schema, batches: Batches, file: Any, *, before_formula: str = "") -> tuple[int, int]:
     text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(schema.names)
-    rows = formulas = 0
+    writer = csv.writer(_LineFeeds(text))
+    cells = _Cells(before_formula)
+    writer.writerow(map(cells.text, schema.names))
+    rows = 0
     for batch in batches:
-        columns = [[_cell(value) for value in values] for values in _columns(batch)]
-        formulas += sum(value[:1] in _FORMULA for column in columns for value in column if value)
-        writer.writerows(zip(*columns, strict=True))
+        writer.writerows(zip(*(map(cells.text, values) for values in _columns(batch)), strict=True))
         rows += batch.num_rows
     text.flush()
     text.detach()
-    return rows, formulas
+    return rows, cells.formulas
+
+
+class _LineFeeds:
+    """Ends each record with a line feed alone. Told to do so, csv.writer leaves a cell with a carriage return unquoted
+    (before Python 3.13), and readers take that for the end of the row."""
+
+    def __init__(self, text: io.TextIOBase) -> None:
+        self._text = text
+
+    def write(self, record: str) -> object:
+        return self._text.write(record.removesuffix("\r\n") + "\n")
 
 
 def _jsonl(schema: pa.Schema, batches: Batches, file: Any) -> tuple[int, int]:
@@ -84,8 +103,25 @@ def _jsonl(schema: pa.Schema, batches: Batches, file: Any) -> tuple[int, int]:
 
 
 _WRITERS: dict[str, Callable[[pa.Schema, Batches, Any], tuple[int, int]]] = {".parquet": _parquet, ".csv": _csv, ".jsonl": _jsonl}
-# How a cell begins that a spreadsheet runs instead of shows.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# How a cell begins that a spreadsheet runs instead of shows: the signs as typed in the West and in East Asia, and blanks
+# that some drop. A number is shown as it is, whatever its sign.
+_FORMULA = tuple("=+-@\t\r\n＝＋－＠")
+_NUMBER = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]+)?(?:[eE][+-]?[0-9]{1,3})?")
+
+
+class _Cells:
+    """Values as CSV cells, counting those that begin like a formula; `before` is put before each of them."""
+
+    def __init__(self, before: str) -> None:
+        self.formulas = 0
+        self._before = before
+
+    def text(self, value: Any) -> str:
+        cell = _cell(value)
+        if not cell.startswith(_FORMULA) or _NUMBER.fullmatch(cell):
+            return cell
+        self.formulas += 1
+        return self._before + cell
 
 
 def _columns(batch: pa.RecordBatch) -> list[list[Any]]:

@@ -39,6 +39,37 @@ def test_csv_keeps_text_as_it_is_and_counts_formulas(tmp_path):
     assert (rows[0]["price"], rows[0]["tags"], rows[0]["ok"]) == ("1.50", '["a","b"]', "true")
 
 
+@pytest.mark.parametrize(
+    ("cell", "runs"),
+    [
+        *(
+            (cell, True)
+            for cell in ('=HYPERLINK("http://x")', "+cmd|' /C calc'!A0", "-1+1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1")
+        ),
+        *((cell, False) for cell in ("plain", "-5", "+1.5e-3", "-1,25", "a=1", "'=1", "", "1-2")),
+    ],
+)
+def test_csv_safe_puts_an_apostrophe_before_formulas_and_nothing_else(tmp_path, cell, runs):
+    table = pa.table({"text": [cell], "number": [-5]})
+    plain, safe = tmp_path / "plain.csv", tmp_path / "safe.csv"
+    assert export(table.schema, iter(table.to_batches()), plain) == (1, int(runs))
+    assert export(table.schema, iter(table.to_batches()), safe, csv_safe=True) == (1, int(runs))
+    for path, expected in ((plain, cell), (safe, f"'{cell}" if runs else cell)):
+        with path.open(newline="", encoding="utf-8") as file:
+            assert list(csv.reader(file)) == [["text", "number"], [expected, "-5"]]
+
+
+def test_csv_safe_covers_the_header(tmp_path):
+    table = pa.table({"=1+1": ["x"]})
+    export(table.schema, iter(table.to_batches()), tmp_path / "x.csv", csv_safe=True)
+    assert (tmp_path / "x.csv").read_text() == "'=1+1\nx\n"
+
+
+def test_csv_safe_is_for_csv_alone(tmp_path):
+    with pytest.raises(ConfigError, match="csv-safe"):
+        export(TABLE.schema, iter(TABLE.to_batches()), tmp_path / "x.parquet", csv_safe=True)
+
+
 def test_jsonl_is_one_object_a_row(tmp_path):
     export(TABLE.schema, iter(TABLE.to_batches()), tmp_path / "x.jsonl")
     rows = [json.loads(line) for line in (tmp_path / "x.jsonl").read_text().splitlines()]
