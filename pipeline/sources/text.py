@@ -32,7 +32,7 @@ def lines(path: Path, encoding: str, *, newline: str | None) -> Iterator[str]:
                     raise SourceError(f"{shown(path)}: line {number} is longer than {MOST_LINE >> 20} million characters")
                 yield line.removeprefix("\ufeff") if number == 1 else line
     except UnicodeError:
-        raise _bad_byte(path, encoding) from None
+        raise _bad_text(path, encoding) from None
     except LookupError:
         raise SourceError(f"input.csv.encoding: {encoding!r} is not a text encoding; utf-8 or latin-1 are") from None
     except EOFError:
@@ -45,6 +45,13 @@ def lines(path: Path, encoding: str, *, newline: str | None) -> Iterator[str]:
 
 def _opened(path: Path) -> BinaryIO:
     return cast(BinaryIO, gzip.open(path, "rb")) if path.name.lower().endswith(".gz") else path.open("rb")
+
+
+def _bad_text(path: Path, encoding: str) -> SourceError:
+    try:
+        return _bad_byte(path, encoding)
+    except (EOFError, gzip.BadGzipFile, zlib.error):  # a damaged .gz gives wrong bytes before it is found out
+        return SourceError(f"{shown(path)}: not valid gzip")
 
 
 def _bad_byte(path: Path, encoding: str) -> SourceError:

@@ -157,3 +157,15 @@ def test_the_head_shows_first_rows_and_counts_without_staging(tmp_path):
     cut = head([path], PLAIN, rows=3, most_bytes=1000)
     assert (len(cut.rows), cut.complete) == (3, False)
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_gzip_whose_damage_shows_first_as_wrong_text_is_one_error(tmp_path):
+    good = bytearray(gzip.compress(b"text\n" + "žluť\n".encode() * 40, mtime=0))
+    found = 0
+    for at in range(10, len(good)):
+        path = tmp_path / "in.csv.gz"
+        path.write_bytes(good[:at] + bytes([good[at] ^ 0x21]) + good[at + 1 :])
+        with pytest.raises(SourceError, match=r"in\.csv\.gz"):
+            staged(path)
+        found += 1
+    assert found > 20
