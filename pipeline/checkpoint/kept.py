@@ -16,7 +16,7 @@ from pipeline.checkpoint import files
 from pipeline.checkpoint.entries import KeptFile
 from pipeline.checkpoint.files import Steps
 from pipeline.checkpoint.layout import Layout
-from pipeline.core.errors import InputChangedError
+from pipeline.core.errors import InputChangedError, RowcallError
 from pipeline.core.types import Part
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def write(layout: Layout, part: Part, schema: pa.Schema, batches: Iterable[pa.Re
             files.sync(file)
         step("keep: synced")
         temporary.rename(layout.kept / name)
-    except (OSError, InputChangedError):
+    except (OSError, RowcallError):  # also when the input cannot be read to its end
         with suppress(OSError):  # what went wrong before is what counts
             temporary.unlink(missing_ok=True)
         raise

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pipeline.checkpoint.entries import StoredFile, StoredJob
 from pipeline.checkpoint.record import open_record
-from pipeline.core.errors import ConfigError, InputChangedError, MismatchError
+from pipeline.core.errors import ConfigError, InputChangedError, MismatchError, SourceError
 from pipeline.core.tally import Tally
 from pipeline.core.types import Outcome, Part
 from tests.checkpoint.desk import JOB, Desk, columns, failed, ok
@@ -93,6 +93,18 @@ def test_an_input_that_gives_too_few_rows_stops_before_anything_is_sent(desk_of_
     with pytest.raises(InputChangedError, match="gave 7 rows"):
         record.open_part(PART, columns(Part(0, 0, 7)))
     assert record.planned == 0
+    assert list(desk_of_file.layout.kept.iterdir()) == []
+    record.close()
+
+
+def test_an_input_that_breaks_off_leaves_nothing_of_its_rows_behind(desk_of_file: Desk) -> None:
+    def broken() -> Iterator[pa.RecordBatch]:
+        yield from columns(Part(0, 0, 4))
+        raise SourceError("in.parquet: cannot be read")
+
+    record = desk_of_file.open()
+    with pytest.raises(SourceError):
+        record.open_part(PART, broken())
     assert list(desk_of_file.layout.kept.iterdir()) == []
     record.close()
 
