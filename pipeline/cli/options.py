@@ -35,6 +35,14 @@ class _OneALine(click.types.StringParamType):
 ONE_A_LINE = _OneALine()
 
 
+def _refuse_key(context: click.Context, parameter: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        raise click.UsageError(
+            "no option takes a key: everybody on this machine sees a command's arguments. Put it into an environment variable"
+            " and name that: --set endpoint.api_key_env=NAME"
+        )
+
+
 def job_options(verb: Callable[..., None]) -> Callable[..., None]:
     """Add what `run` and `check` share. They win over the config, and --set wins over them."""
     for add in reversed(
@@ -53,6 +61,15 @@ def job_options(verb: Callable[..., None]) -> Callable[..., None]:
             click.option("-c", "--concurrency", type=int, metavar="N", help="Requests in flight at most."),
             click.option(
                 "--set", multiple=True, type=ONE_A_LINE, metavar="KEY=VALUE", help="Any config key, dotted; repeatable."
+            ),
+            # Not there but for what it says: whoever tries it learns the way.
+            click.option(
+                *("--api-key", "--api_key", "--key", "--token", "refused"),
+                hidden=True,
+                is_eager=True,
+                expose_value=False,
+                callback=_refuse_key,
+                allow_from_autoenv=False,
             ),
             click.option(
                 "-n", "--limit", type=click.IntRange(min=0), metavar="N", help="Rows from N on do not exist for this run."

@@ -10,9 +10,13 @@ import click
 from pipeline.cli.options import config_of, job_options, volume_options
 from pipeline.cli.say import say
 from pipeline.core.errors import ConfigError
+from pipeline.core.redact import harmless
 from pipeline.jobs.deadline import deadline_of
 from pipeline.jobs.job import Job
 from pipeline.jobs.place import refuse_if_running
+
+# Exit codes of a run that stopped for a reason that running it again does not mend.
+_NEEDS_SOMEBODY = (2, 5)
 
 
 @click.command("run")
@@ -81,4 +85,7 @@ def command(
         say([dumps(summary.to_json())])
     elif not quiet or summary.exit_code:
         say(summary_lines(summary), err=quiet)
+    if summary.stopped and summary.exit_code in _NEEDS_SOMEBODY:
+        # The summary is on stdout, perhaps for a script: what has to be mended is said where errors are.
+        say([f"rowcall: error: {harmless(summary.stopped, 1000)}"], err=True)
     sys.exit(summary.exit_code)

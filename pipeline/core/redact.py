@@ -19,6 +19,8 @@ _KEY_LIKE = re.compile(
 # Bidirectional controls reorder what a person reads; line and paragraph separators forge lines.
 _INVISIBLE = re.compile("[\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
+_CONTROL_IN_LINES = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_RAW_IN_JSON = re.compile(f"[\x7f-\x9f]|{_INVISIBLE.pattern}")
 # File names and replies may hold halves of surrogate pairs, which no file and no database takes.
 _SURROGATE = re.compile("[\ud800-\udfff]")
 # A shorter "secret" would be found in innocent text all over a message.
@@ -38,6 +40,16 @@ def harmless(text: str, limit: int = MOST_CHARS) -> str:
     line = _CONTROL.sub(_visible, _INVISIBLE.sub("", text.replace("\n", " ")).replace("\t", " "))
     line = _SURROGATE.sub("\ufffd", line)
     return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def visible(text: str) -> str:
+    """Give text of several lines for a terminal: controls but tabs and line feeds as \\xNN, direction changes gone."""
+    return _CONTROL_IN_LINES.sub(_visible, _INVISIBLE.sub("", text))
+
+
+def escaped_json(text: str) -> str:
+    """Give JSON text with what a terminal would obey, or turn about, written as \\uXXXX: the same value, fit to be shown."""
+    return _RAW_IN_JSON.sub(lambda match: f"\\u{ord(match.group()):04x}", text)
 
 
 def looks_like_key(text: str) -> bool:

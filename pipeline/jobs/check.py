@@ -20,6 +20,7 @@ from pipeline.jobs import inputs
 from pipeline.jobs.columns import kept_schema
 from pipeline.jobs.job import Job
 from pipeline.jobs.place import layout_of
+from pipeline.jobs.text import dumps
 from pipeline.jobs.wiring import Endpoint, build_endpoint, build_renderer
 from pipeline.sources import head
 
@@ -173,8 +174,7 @@ def _body(request: Request | None, endpoint: Endpoint) -> str | None:
     """Give the first request's body as indented JSON, its image data elided."""
     if request is None:
         return None
-    body = orjson.dumps(_elided(orjson.loads(request.body)), option=orjson.OPT_INDENT_2).decode()
-    return endpoint.redactor.scrub(body.encode()).decode()
+    return endpoint.redactor.reply(dumps(_elided(orjson.loads(request.body))))
 
 
 def _elided(value: object) -> object:

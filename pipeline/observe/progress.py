@@ -34,7 +34,7 @@ class Bar:
     def progress(self, now: Progress) -> None:
         bar = self._bar or self._begin(now)
         bar.n = now.done
-        bar.set_description_str(line(now), refresh=True)
+        bar.set_description_str(harmless(line(now)), refresh=True)
         if now.finished:
             bar.close()
         self._bar = None if now.finished else bar

@@ -14,4 +14,4 @@ def shown(path: Path | str) -> str:
 def reason(error: BaseException) -> str:
     """Give the first words of an error of Arrow's or the system's, without its paths where it can be helped."""
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return " ".join(text.split())[:_MOST_CHARS] or type(error).__name__
+    return shown(" ".join(text.split())[:_MOST_CHARS]) or type(error).__name__

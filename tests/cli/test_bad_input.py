@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pyarrow as pa
@@ -118,10 +119,28 @@ def test_a_mistake_on_the_command_line_is_named(rowcall, tmp_path, arguments, wo
 
 
 def test_an_option_that_does_not_exist_is_named(rowcall):
-    ended = rowcall("run", "--api-key", "sk-canary")
+    ended = rowcall("run", "--insecure")
     assert ended.code == 2
-    assert "--api-key" in ended.err
-    assert "sk-canary" not in ended.err
+    assert "--insecure" in one_line(ended.err)
+
+
+@pytest.mark.parametrize(
+    "given", [["--api-key", "canary-1"], ["--api-key=canary-1"], ["--token", "canary-1"], ["--key", "canary-1"]]
+)
+@pytest.mark.parametrize("verb", ["run", "check"])
+def test_no_option_takes_a_key_and_whoever_gives_one_learns_why(rowcall, verb, given):
+    ended = rowcall(verb, *given, "-i", "in.csv")
+    line = one_line(ended.err)
+    assert "no option takes a key" in line
+    assert "api_key_env" in line
+    assert "canary" not in ended.out + ended.err
+    assert ended.code == 2
+    assert "--api-key" not in rowcall(verb, "--help").out
+
+
+def test_a_key_in_an_option_s_environment_twin_is_not_there_either(rowcall, monkeypatch):
+    monkeypatch.setenv("ROWCALL_RUN_REFUSED", "canary-1")
+    assert "option takes a key" not in rowcall("run", "-i", "none.csv", *TEXT).err
 
 
 def test_an_output_below_a_file_is_named_before_anything_is_sent(rowcall, tmp_path):
@@ -223,3 +242,37 @@ def test_a_bug_names_its_places_and_no_values(rowcall, tmp_path, monkeypatch):
     assert "in broken" in ended.err
     assert "KeyError" in ended.err
     assert "somebody" not in ended.err
+
+
+def test_what_came_to_light_at_the_first_rows_is_an_error_line_too(rowcall, tmp_path):
+    """The summary, on stdout, may go to a script."""
+    pq.write_table(pa.table({"text": ["a" * 9] * 1000}), tmp_path / "in.parquet", use_dictionary=False, compression="none")
+    data = bytearray((tmp_path / "in.parquet").read_bytes())
+    data[4:40] = b"\xff" * 36  # the first page's header
+    (tmp_path / "in.parquet").write_bytes(data)
+    ended = rowcall("run", "-i", "in.parquet", *TEXT[:-1], "--json")
+    assert ended.code == 2
+    assert json.loads(ended.out)["exit_code"] == 2
+    (line,) = [line for line in ended.err.splitlines() if line.startswith("rowcall: error: ")]
+    assert "in.parquet" in line
+    assert not list(tmp_path.rglob("*.tmp"))
+
+
+def test_foreign_text_is_shown_without_what_a_terminal_obeys(rowcall, tmp_path):
+    name = "in\x1b]0;pwn\x07\x9b31m\u202e.jsonl"
+    text = "\x1b[2J \x9b31m \u202e \u2028 \x7f"
+    (tmp_path / name).write_text(json.dumps({"text": text, "\x1b[2Jcolumn": 1}, ensure_ascii=False) + "\n")
+    (tmp_path / "broken.csv").write_bytes(b"\x1b[2Jname,text\n\x9b\n")
+    seen = [
+        *(rowcall(verb, "-i", name, *TEXT[:-1], "-vv") for verb in ("check", "run")),
+        rowcall("status", "out.parquet", "-vv"),
+        rowcall("check", "-i", "broken.csv", "-o", "other.parquet", *TEXT[:4]),
+        rowcall("export", "out.parquet", f"{name}.csv"),
+        rowcall("run", name),
+        rowcall("run", "-i", name, *TEXT, "--set", f"endpoint.model={text}"),
+    ]
+    for ended in seen:
+        assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e\u2028]", ended.out + ended.err)
+    shown = seen[0].out
+    body = json.loads(shown[shown.index("\n{") :])
+    assert body["messages"][-1]["content"] == text  # escaped, and so still what is sent
