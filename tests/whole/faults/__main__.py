@@ -8,6 +8,7 @@ Everything runs over real sockets, files and signals, on this machine alone.
 import sys
 
 from tests.whole.faults import disk
+from tests.whole.faults.mutations import mutations
 from tests.whole.faults.secrets import secrets
 from tests.whole.table import Trial, tried
 
@@ -17,6 +18,7 @@ TRIALS: dict[str, tuple[Trial, ...]] = {
     "room-again": (disk.full_for_a_while, disk.outgrown),
     "publish": (disk.full_at_publish, disk.read_only_at_the_start),
     "child": (disk.outlived_by_a_child,),
+    "mutations": (mutations,),
     "secrets": (secrets,),
 }
 
