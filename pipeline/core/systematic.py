@@ -20,8 +20,8 @@ Signature = tuple[str, int | None, str]
 
 
 def signature(fault: Fault) -> Signature:
-    """Give what makes two failures alike: kind, status, and the message without numbers, ids and quoted words."""
-    return fault.error_kind, fault.status, _MASKED.sub("…", fault.message[:_MOST_CHARS])
+    """Give what makes two failures alike: kind, status, and the message without numbers, ids and what is quoted."""
+    return fault.error_kind, fault.status, _MASKED.sub("…", fault.aloud[:_MOST_CHARS])
 
 
 class Systematic:
@@ -76,7 +76,7 @@ class Drift:
         if self._told or len(self._window) < WINDOW_ROWS or share < ALIKE_SHARE:
             return None
         self._told = True
-        return f"{share:.0%} of the last {WINDOW_ROWS} rows failed alike ({fault.error_kind}: {fault.message})"
+        return f"{share:.0%} of the last {WINDOW_ROWS} rows failed alike ({fault.error_kind}: {fault.aloud})"
 
     def answered(self, reply: Reply) -> str | None:
         """Give the line to say, if any."""

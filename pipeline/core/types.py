@@ -124,6 +124,7 @@ class Fault:
     further sends of the row, because each was probably billed (None: the retry policy alone decides).
     `free`: the connection was a reused one that the server had just closed; the first such resend of a row costs nothing.
     `if_all`: what kind it is once several different rows in a row got it, see unison.py (None: the same).
+    `unquoted`: the message without what it quotes of the prompt (None: it quotes nothing).
     """
 
     kind: FaultKind
@@ -135,6 +136,12 @@ class Fault:
     resends: int | None = None
     free: bool = False
     if_all: FaultKind | None = None
+    unquoted: str | None = None
+
+    @property
+    def aloud(self) -> str:
+        """What a screen or a log may show: users' data stays in record and output."""
+        return self.message if self.unquoted is None else self.unquoted
 
 
 ERROR_KINDS = (

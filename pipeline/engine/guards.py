@@ -47,7 +47,7 @@ class Guards:
     def _stop_if_all_alike(self, fault: Fault) -> None:
         if self._systematic.tripped:
             self._stop.request(
-                f"the first {len(self._systematic.rows)} rows all failed alike ({fault.error_kind}: {fault.message}); they are"
+                f"the first {len(self._systematic.rows)} rows all failed alike ({fault.error_kind}: {fault.aloud}); they are"
                 " still to do. Mend the cause, or set stop.systematic_failures: null to have them fail",
                 5,
             )

@@ -263,7 +263,7 @@ class Judge:
         until = datetime.fromtimestamp(self._wall() + hint, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S %z")
         # Two rows say so, or there is no second one to ask.
         if self._too_long is not None and (self._too_long != task.row.index or self._left() <= 1):
-            self._stop.request(f"the endpoint asks to wait until {until}: {fault.message}", 3)
+            self._stop.request(f"the endpoint asks to wait until {until}: {fault.aloud}", 3)
         elif self._too_long is None:
             self._notice(
                 f"the endpoint asks to wait until {until}, longer than retry.max_retry_after_s;"
@@ -275,9 +275,9 @@ class Judge:
         return Later(self._policy.max_delay)
 
     def _refused(self, task: Task, fault: Fault, *, alone: bool) -> Step:
-        match self._fatal.refused(task.row.index, fault.error_kind, fault.message, any_ok=self._any_ok(), alone=alone):
+        match self._fatal.refused(task.row.index, fault.error_kind, fault.aloud, any_ok=self._any_ok(), alone=alone):
             case Verdict.STOP:
-                self._stop.request(f"{fault.error_kind}: {fault.message}", 5)
+                self._stop.request(f"{fault.error_kind}: {fault.aloud}", 5)
                 return Later(0.0)
             case Verdict.GIVE_UP:
                 if alone:
@@ -287,7 +287,7 @@ class Judge:
                 return Done(fault)
             case Verdict.SUSPECT:
                 self._notice(
-                    f"row {task.row.index} was refused ({fault.error_kind}: {fault.message});"
+                    f"row {task.row.index} was refused ({fault.error_kind}: {fault.aloud});"
                     f" in {PAUSE_BEFORE_WITNESS_S:g} s another row shows whether that holds for all"
                 )
                 self._gate.hold(PAUSE_BEFORE_WITNESS_S, fault.error_kind)

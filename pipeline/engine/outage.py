@@ -163,4 +163,4 @@ class Outage:
 
 
 def _said(fault: Fault) -> str:
-    return f"{fault.error_kind}: {fault.message}"
+    return f"{fault.error_kind}: {fault.aloud}"

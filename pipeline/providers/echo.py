@@ -4,7 +4,7 @@ Gateways quote what they were sent. A row that says "you exceeded your current q
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 
 import orjson
@@ -44,6 +44,14 @@ class Words:
         return message
 
 
+def unquoted(message: str, texts: Iterable[str]) -> str | None:
+    """Give a message without what it quotes of these texts, for those who may not see the data; None if it quotes nothing."""
+    whole = own = _flat(message)
+    for text in texts:
+        own = without(own, _flat(text).strip())
+    return " ".join(own.split()) if own != whole else None
+
+
 def without(message: str, text: str) -> str:
     """Cut out of `message` what it quotes of `text`: the whole of it, or any run of 20 characters and more."""
     if len(text) >= _SHORT_TEXT:
@@ -80,8 +88,12 @@ def prompt_texts(body: bytes) -> Iterator[str]:
                 waiting.extend(value for key, value in part.items() if key != "type")
 
 
+def _flat(text: str) -> str:
+    return _BLANK.sub(" ", text).replace("\\", "")
+
+
 def _folded(text: str) -> str:
-    return _BLANK.sub(" ", text).replace("\\", "").lower()
+    return _flat(text).lower()
 
 
 def _run_around(message: str, text: str, first: int, stop: int, floor: int) -> tuple[int, int]:

@@ -9,6 +9,7 @@ from pipeline.core.retry_after import SPOKEN, retry_after
 from pipeline.core.tokens import estimate, most_completion
 from pipeline.core.types import Fault, FaultKind, Prompt, Reply, Request, Response
 from pipeline.providers.body import body_of, image_count, opening_of, text_size
+from pipeline.providers.echo import prompt_texts, unquoted
 from pipeline.providers.endpoint import Dialect, EndpointSettings, headers_of, origin_of, url_of
 from pipeline.providers.openai import OPENAI, SIMULATED
 from pipeline.providers.parse import Parsed, parse
@@ -69,7 +70,7 @@ class ChatProvider:
     def decode(self, response: Response, request: Request) -> Reply | Fault:
         """Read an answer of any status. `request` is what it answers: what it quotes of it is no word of its own."""
         if not 200 <= response.status < 300:
-            return self._refused(read_refusal(response, request), response)
+            return self._refused(read_refusal(response, request), response, request)
         parsed = _parsed(response)
         if parsed is not None:
             reply = read_reply(parsed.value, lossy=parsed.lossy)
@@ -77,8 +78,8 @@ class ChatProvider:
                 return self._discreet(reply)
             refusal = read_error_in_200(parsed.value, response, request)
             if refusal is not None and response.status != 202:
-                return self._refused(refusal, response)
-        return self._no_completion(response)
+                return self._refused(refusal, response, request)
+        return self._no_completion(response, request)
 
     def credits(self, response: Response) -> float | None:
         """Give what is left on the account, where the endpoint says so with its answers."""
@@ -96,33 +97,39 @@ class ChatProvider:
             return reply
         return Reply(text, finish_reason, reply.usage, model, response_id, extra)
 
-    def _no_completion(self, response: Response) -> Fault:
+    def _no_completion(self, response: Response, request: Request) -> Fault:
         said = excerpt(response.body)
         if response.status == 202:
-            return self._fault(QUEUED, f"HTTP 202: a queued job instead of an answer; is the URL right? {said}", response)
+            return self._fault(
+                QUEUED, f"HTTP 202: a queued job instead of an answer; is the URL right? {said}", response, request
+            )
         if is_page(response):
-            page = self._fault(MALFORMED, f"a web page and no chat completion (is the URL right?): {said}", response)
+            page = self._fault(MALFORMED, f"a web page and no chat completion (is the URL right?): {said}", response, request)
             return replace(page, if_all=FaultKind.DOWN)  # a firewall's, or a network's own login
         words = f"no chat completion: {said}" if said else without_words(response)
-        return self._fault(MALFORMED, words, response)
+        return self._fault(MALFORMED, words, response, request)
 
-    def _refused(self, refusal: Refusal, response: Response) -> Fault:
+    def _refused(self, refusal: Refusal, response: Response, request: Request) -> Fault:
         rule = _heeding_should_retry(judge(refusal, self._dialect.rules), response)
         message = refusal.message
         if rule.error_kind == "insufficient_credits" and (left := self.credits(response)) is not None:
             # They are compared with the price of this call: zero is not the only way to have too few.
             message += f" (remaining credits: {left:g})"
-        return replace(self._fault(rule, message, response), retry_after=self._hint(rule, refusal))
+        return replace(self._fault(rule, message, response, request), retry_after=self._hint(rule, refusal))
 
-    def _fault(self, rule: Rule, message: str, response: Response) -> Fault:
+    def _fault(self, rule: Rule, message: str, response: Response, request: Request) -> Fault:
         answered = 200 <= response.status < 300
+        message = self._redact(message)[:_MOST_MESSAGE]
+        # A 429 speaks of the endpoint; there are many, and the prompt would be read once more for each.
+        aloud = unquoted(message, prompt_texts(request.body)) if rule.kind is not FaultKind.THROTTLED else None
         return Fault(
             rule.kind,
             rule.error_kind,
-            self._redact(message)[:_MOST_MESSAGE],
+            message,
             status=response.status,
             ambiguous=rule.ambiguous or (answered and rule.kind is FaultKind.TRANSIENT),
             resends=bound_resends(rule, answered_200=answered),
+            unquoted=aloud,
         )
 
     def _hint(self, rule: Rule, refusal: Refusal) -> float | None:

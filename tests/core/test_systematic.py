@@ -24,6 +24,15 @@ def test_what_differs_from_row_to_row_does_not_make_a_failure_another(one: str, 
     assert signature(refused(one)) == signature(refused(other))
 
 
+def test_the_prompt_quoted_back_neither_tells_failures_apart_nor_shows_in_a_line() -> None:
+    one, other = (Fault(FaultKind.REJECTED, "bad_request", f"no: {who}", 400, unquoted="no:") for who in ("Jana", "Petr"))
+    assert signature(one) == signature(other)
+    drift = Drift()
+    lines = [line for _ in range(WINDOW_ROWS) if (line := drift.failed(one))]
+    assert "bad_request: no:" in lines[0]
+    assert "Jana" not in lines[0]
+
+
 @pytest.mark.parametrize("other", [refused("another thing"), refused(kind="not_found"), refused(status=422)])
 def test_another_kind_status_or_message_does(other: Fault) -> None:
     assert signature(refused()) != signature(other)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.providers.echo import Words, prompt_texts, without
+from pipeline.providers.echo import Words, prompt_texts, unquoted, without
 
 QUOTA = re.compile(r"exceeded your current quota|billing")
 
@@ -91,3 +91,16 @@ def test_a_request_s_texts_are_found_wherever_they_stand() -> None:
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"messages":null}', b'{"messages":[1]}', b"\xff"])
 def test_a_body_of_another_shape_has_no_texts(body: bytes) -> None:
     assert list(prompt_texts(body)) == []
+
+
+@pytest.mark.parametrize(
+    ("message", "wanted"),
+    [
+        ("Invalid prompt: 'My name is Jana Novak,\\nborn 1990'.", "Invalid prompt: ' '."),
+        ("your text my name is jana novak is odd", None),  # not its very letters
+        ("Incorrect API key provided", None),
+        ("It says My name is Jana Novak, bo… and more", "It says … and more"),
+    ],
+)
+def test_what_is_said_aloud_quotes_nothing_of_the_prompt(message, wanted):
+    assert unquoted(message, ["You are brief.", "My name is Jana Novak,\nborn 1990"]) == wanted

@@ -536,3 +536,11 @@ def test_every_error_of_any_status_is_one_fault(status: int, message: str, code:
     found = fault(status, error(message, code=code), prompt=message, name=name)
     assert found.error_kind in ERROR_KINDS
     assert found.status == status
+
+
+def test_a_refusal_keeps_the_quoted_prompt_for_the_record_and_not_for_the_screen():
+    body = json.dumps({"error": {"message": "Unacceptable: Jana Novak, born 1990, of Brno"}}).encode()
+    found = provider().decode(Response(400, {}, body), asked("Describe Jana Novak, born 1990, of Brno"))
+    assert isinstance(found, Fault)
+    assert "Jana" in found.message
+    assert found.aloud == "Unacceptable:"
