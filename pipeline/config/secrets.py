@@ -48,10 +48,14 @@ def check_plain_http(endpoint: Endpoint, url: str, secrets: Secrets) -> None:
     """Refuse to send a secret in clear text to another machine, unless the config says so."""
     parts = urlsplit(url)
     sent = secrets.key is not None or any(value.startswith("env:") for value in endpoint.headers.values())
-    if parts.scheme == "http" and sent and not is_loopback(parts.hostname or "") and not endpoint.allow_http:
-        raise ConfigError(
-            f"endpoint: the key would travel in clear text to {parts.hostname}; use https://, or set endpoint.allow_http: true"
-        )
+    if parts.scheme != "http" or not sent or endpoint.allow_http:
+        return
+    # A proxy is handed a plain request as it is, wherever it goes.
+    for host in (parts.hostname, urlsplit(endpoint.proxy).hostname if endpoint.proxy else None):
+        if host is not None and not is_loopback(host):
+            raise ConfigError(
+                f"endpoint: the key would travel in clear text to {host}; use https://, or set endpoint.allow_http: true"
+            )
 
 
 def _key(endpoint: Endpoint, environment: Mapping[str, str], warn: Callable[[str], None]) -> str | None:

@@ -74,6 +74,11 @@ def test_segmind_asks_for_its_usual_variable_and_the_simulator_for_none():
         ("http://localhost/v1", {}, True),
         ("https://10.0.0.1/v1", {}, True),
         ("http://10.0.0.1/v1", {"api_key_env": None}, True),
+        ("http://localhost/v1", {"proxy": "http://proxy.example:3128"}, False),
+        ("http://localhost/v1", {"proxy": "http://127.0.0.1:3128"}, True),
+        ("https://10.0.0.1/v1", {"proxy": "http://proxy.example:3128"}, True),
+        ("http://localhost.example/v1", {}, False),
+        ("http://127.0.0.1.example/v1", {}, False),
     ],
 )
 def test_a_key_is_not_sent_in_clear_text_to_another_machine(url, changes, allowed):
