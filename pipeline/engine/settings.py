@@ -6,6 +6,8 @@ from pipeline.core.pricing import Pricing
 from pipeline.core.retry import RetryPolicy
 
 NO_PRICES = Pricing()
+# A longer reply is not read.
+MOST_BODY_BYTES = 32 * 2**20
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,10 +24,9 @@ from pipeline.engine.addresses import Addresses
 from pipeline.engine.awake import BEAT_S, Awake, patience
 from pipeline.engine.encodings import TooLong, Undecodable, undo
 from pipeline.engine.raised import CONNECT_TIMEOUT_S, fault_of
-from pipeline.engine.settings import TransportSettings
+from pipeline.engine.settings import MOST_BODY_BYTES, TransportSettings
 
 KEEPALIVE_S = 4.0
-MOST_BODY_BYTES = 32 * 2**20
 # An error's words stand at its beginning.
 MOST_ERROR_BYTES = 64 * 2**10
 _WIRE_ERRORS = (aiohttp.ClientError, OSError, TimeoutError)

@@ -1,9 +1,11 @@
 """What this machine and its environment allow or surprise a run with, seen to before anything is sent."""
 
+import os
 import resource
 from collections.abc import Callable, Mapping
 
 from pipeline.core.errors import ConfigError
+from pipeline.engine.settings import MOST_BODY_BYTES
 
 # Files and sockets a run has open besides its requests: journal, parts, input, streams, the simulator's own.
 OTHER_DESCRIPTORS = 64
@@ -25,6 +27,20 @@ def make_room_for(concurrency: int, *, embedded: bool = False) -> None:
             f" allowed: {max(1, (hard - OTHER_DESCRIPTORS) // (2 if embedded else 1))}"
         )
     resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+
+
+def tell_of_memory(concurrency: int, largest_request: int, notice: Callable[[str], None], *, memory: int | None = None) -> None:
+    """Warn if requests of `largest_request` bytes, all in flight at once and answered at full length, would not fit.
+
+    `memory` is in bytes; None: what this machine has.
+    """
+    memory = memory or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    worst = concurrency * (largest_request + MOST_BODY_BYTES)
+    if worst > memory:
+        notice(
+            f"limits.concurrency: {concurrency:,} requests at once could take {worst / 1e9:,.1f} GB at worst, if every reply is"
+            f" as long as is read ({MOST_BODY_BYTES // 2**20} MB); this machine has {memory / 1e9:,.1f} GB"
+        )
 
 
 def tell_of_proxies(proxy: str | None, environment: Mapping[str, str], notice: Callable[[str], None]) -> None:

@@ -19,6 +19,7 @@ from pipeline.core.tokens import most_completion
 from pipeline.engine.settings import Settings, TransportSettings
 from pipeline.jobs.deadline import deadline_of
 from pipeline.prompts import PromptSettings, Renderer, build_render
+from pipeline.prompts.sandbox import MOST_BYTES
 from pipeline.providers import ChatProvider, EndpointSettings, build_provider
 from pipeline.version import __version__
 
@@ -99,6 +100,12 @@ def room_of(config: Config, record: Record) -> Room:
     """Make what watches the disks of the record and its output."""
     least = config.checkpoint.min_free_megabytes
     return Room(record, concurrency=config.limits.concurrency, least=None if least is None else int(least * 2**20))
+
+
+def largest_request(config: Config) -> int:
+    """Give the bytes that a row with one image of the largest size, or a text of the largest, takes while it is in flight."""
+    # The row's own bytes, and the body with them in base64.
+    return int(config.images.max_megabytes * 1e6 * 7 / 3) if config.prompt.images else 2 * MOST_BYTES
 
 
 def engine_settings(config: Config, *, deadline: float | None) -> Settings:

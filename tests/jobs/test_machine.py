@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.core.errors import ConfigError
 from pipeline.jobs.deadline import deadline_of
-from pipeline.jobs.machine import make_room_for, tell_of_proxies
+from pipeline.jobs.machine import make_room_for, tell_of_memory, tell_of_proxies
 
 
 def test_the_limit_of_open_files_is_raised_as_far_as_needed():
@@ -57,3 +57,10 @@ def test_a_deadline_may_be_the_next_such_time_of_day():
 def test_any_other_deadline_is_refused(text):
     with pytest.raises(ConfigError, match="deadline"):
         deadline_of(text, now=0.0)
+
+
+@pytest.mark.parametrize(("concurrency", "told"), [(8, False), (1000, True)])
+def test_what_could_fill_the_memory_is_told_of(concurrency, told):
+    lines: list[str] = []
+    tell_of_memory(concurrency, 2_000_000, lines.append, memory=8 * 10**9)
+    assert [all(word in line for word in ("limits.concurrency", "35.6 GB", "8.0 GB")) for line in lines] == [True] * told
