@@ -24,7 +24,8 @@ def file_system(path: Path) -> str | None:
     """Give the type of the file system that holds `path`, None where the system does not say."""
     try:
         if sys.platform == "darwin":
-            listed = subprocess.run(["/sbin/mount"], capture_output=True, text=True, timeout=10, check=True).stdout
+            # Keys are in our environment, and no business of another program's.
+            listed = subprocess.run(["/sbin/mount"], env={}, capture_output=True, text=True, timeout=10, check=True).stdout
             mounts = list(parse_mount(listed))
         else:
             mounts = list(parse_mountinfo(Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape")))
