@@ -4,10 +4,12 @@ What it prints is checked, too: a null, bytes or a function turned into text wou
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sized
 from typing import Any
 
-from jinja2 import StrictUndefined, TemplateRuntimeError, Undefined
+from jinja2 import StrictUndefined, TemplateRuntimeError, Undefined, pass_eval_context
+from jinja2.filters import do_indent, do_join
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from pipeline.core.errors import BadRowError
@@ -17,10 +19,15 @@ from pipeline.prompts.nulls import Null
 MOST_BYTES = 1_000_000
 # 2 ** 4096 prints in microseconds; powers of powers would take for ever.
 _MOST_BITS = 4096
+# A printf width or precision given as an argument, or of a million and more.
+_STARRED = re.compile(r"%[-+ #0]*(?:\*|\d*\.\*)")
+_WIDE = re.compile(r"%[-+ #0]*(?:\d*\.)?(\d{7,})")
+# Methods of text whose number says how long the result is.
+_WIDENING = frozenset({"ljust", "rjust", "center", "zfill", "expandtabs"})
 
 
 class TooLarge(TemplateRuntimeError):
-    """A product or power that nobody could want in a prompt."""
+    """A product, width or power that nobody could want in a prompt."""
 
 
 class _Undefined(StrictUndefined):
@@ -40,18 +47,67 @@ class _Undefined(StrictUndefined):
 
 
 class Sandbox(ImmutableSandboxedEnvironment):
-    """The sandbox, with products and powers bounded: a cell may say how often a text is repeated."""
+    """The sandbox, with what makes long texts of short ones bounded: a cell may say how often a text is repeated."""
 
-    intercepted_binops = frozenset({"*", "**"})
+    intercepted_binops = frozenset({"*", "**", "%"})
+
+    def call(__self, __context: Any, __obj: Any, *args: Any, **kwargs: Any) -> Any:
+        match getattr(__obj, "__self__", None), getattr(__obj, "__name__", ""), args:
+            case str() | bytes(), name, widths if name in _WIDENING:
+                _check_widths(widths)
+            case str(text), "replace", (str(old), str(new), *_):
+                _check_product(new, text.count(old))
+            case str(text), "join", (items,) if isinstance(items, Sized):
+                _check_product(text, len(items))
+        return super().call(__context, __obj, *args, **kwargs)
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
         if operator == "*":
             for many, times in ((left, right), (right, left)):
-                if isinstance(many, str | bytes | list | tuple) and isinstance(times, int) and len(many) * times > MOST_BYTES:
-                    raise TooLarge(f"a product of more than {MOST_BYTES:,} characters or items")
+                if isinstance(many, str | bytes | list | tuple) and isinstance(times, int):
+                    _check_product(many, times)
+        elif operator == "%":
+            if isinstance(left, str):
+                _check_widths(map(int, _WIDE.findall(left)))
+                _check_widths(right if _STARRED.search(left) and isinstance(right, tuple) else ())
         elif isinstance(left, int) and isinstance(right, int) and left.bit_length() * right > _MOST_BITS:
             raise TooLarge("a power too large to print")
         return super().call_binop(context, operator, left, right)
+
+
+def _check_product(many: Sized, times: int) -> None:
+    if len(many) * times > MOST_BYTES:
+        raise TooLarge(f"a product of more than {MOST_BYTES:,} characters or items")
+
+
+def _check_widths(widths: Iterable[object]) -> None:
+    if any(isinstance(width, int) and abs(width) > MOST_BYTES for width in widths):
+        raise TooLarge(f"a width of more than {MOST_BYTES:,} characters")
+
+
+def _center(value: object, width: int = 80) -> str:
+    _check_widths([width])
+    return str(value).center(width)
+
+
+def _indent(text: str, width: int | str = 4, first: bool = False, blank: bool = False) -> str:
+    _check_widths([width])
+    lines = str(text).count("\n") + 1
+    _check_product(width if isinstance(width, str) else " " * width, lines)
+    return do_indent(text, width, first, blank)
+
+
+def _replace(value: object, old: object, new: object, count: int | None = None) -> str:
+    text, old, new = str(value), str(old), str(new)
+    _check_product(new, text.count(old))
+    return text.replace(old, new, -1 if count is None else count)
+
+
+@pass_eval_context
+def _join(context: Any, value: Any, d: str = "", attribute: str | int | None = None) -> str:
+    items = list(value)
+    _check_product(str(d), len(items))
+    return str(do_join(context, items, d, attribute))
 
 
 def _printable(value: object) -> object:
@@ -115,7 +171,7 @@ def _environment() -> Sandbox:
         keep_trailing_newline=True,
     )
     environment.globals.clear()  # see GLOBALS
-    environment.filters["tojson"] = _to_json
+    environment.filters |= {"tojson": _to_json, "center": _center, "indent": _indent, "replace": _replace, "join": _join}
     # A row that is asked again is the same request: no chance.
     del environment.filters["random"]
     environment.tests["none"] = _is_null

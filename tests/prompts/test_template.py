@@ -206,6 +206,17 @@ def test_rendering_leaves_the_cells_as_they_are():
         pytest.param("{{ 'ab' * n }}", {"n": 10**12}, "a product of more than", id="text times a cell"),
         pytest.param("{{ n * 'ab' }}", {"n": 10**12}, "a product of more than", id="a cell times text"),
         pytest.param("{{ [0] * n }}", {"n": 10**12}, "a product of more than", id="list times a cell"),
+        pytest.param("{{ a.ljust(n) }}", {"a": "x", "n": 10**9}, "a width of more", id="padded to a cell"),
+        pytest.param("{{ a | center(n) }}", {"a": "x", "n": 10**9}, "a width of more", id="centred in a cell"),
+        pytest.param("{{ a | indent(n) }}", {"a": "x\ny", "n": 10**9}, "a width of more", id="indented by a cell"),
+        pytest.param("{{ '%*d' % (n, 1) }}", {"n": 10**9}, "a width of more", id="a format's width from a cell"),
+        pytest.param("{{ f % 1 }}", {"f": "%1000000000d"}, "a width of more", id="a cell as format"),
+        pytest.param("{{ a.replace('x', a) }}", {"a": "x" * 9999}, "a product of more", id="a cell replaced by cells"),
+        pytest.param(
+            "{{ a | replace('x', a) }}", {"a": "x" * 9999}, "a product of more", id="a cell replaced by cells, as filter"
+        ),
+        pytest.param("{{ a.join(a) }}", {"a": "x" * 9999}, "a product of more", id="a cell joined by itself"),
+        pytest.param("{{ a | join(a) }}", {"a": "x" * 9999}, "a product of more", id="a cell joined by itself, as filter"),
         pytest.param("{{ n ** n }}", {"n": 10**9}, "a power too large", id="power"),
         pytest.param("{% for i in range(n) %}{% endfor %}", {"n": 10**12}, "Range too big", id="range"),
         pytest.param("{% for i in range(99999) %}{{ a }}{% endfor %}", {"a": "x" * 99}, "longer than 1,000,000 bytes", id="loop"),
@@ -223,6 +234,21 @@ def test_a_row_that_does_not_fit_is_refused_by_itself(source, cells, words):
     assert words in message
     assert "\n" not in message
     assert len(message) < 600
+
+
+@pytest.mark.parametrize(
+    ("source", "cells", "wanted"),
+    [
+        ("{{ '**%d people** of 12345678' % n }}", {"n": 8_000_000_000}, "**8000000000 people** of 12345678"),
+        ("{{ '{:,}'.format(n) }}", {"n": 8_000_000_000}, "8,000,000,000"),
+        ("{{ a.ljust(5) }}|{{ a | center(5) }}|{{ '%*d' % (3, 1) }}", {"a": "x"}, "x    |  x  |  1"),
+        ("{{ a | indent(2, true) }}|{{ a | indent('> ') }}", {"a": "x\ny"}, "  x\n  y|x\n> y"),
+        ("{{ a | replace('x', 'yy') }}|{{ a | replace('x', 'z', 1) }}|{{ a.replace('x', '') }}", {"a": "xx"}, "yyyy|zx|"),
+        ("{{ a | join(', ') }}|{{ b | join('-', attribute='n') }}", {"a": [1, 2], "b": [{"n": 3}]}, "1, 2|3"),
+    ],
+)
+def test_numbers_and_lists_of_ordinary_size_print_as_ever(source, cells, wanted):
+    assert rendered(source, **cells) == wanted
 
 
 def test_a_million_bytes_are_still_a_prompt():
