@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -184,6 +184,12 @@ class Bench:
 # -- jobs
 
 
+class Endpoint(Protocol):
+    """Whatever answers at `url`/v1."""
+
+    url: str
+
+
 @dataclass
 class JobOnDisk:
     """A config file, its input and its output."""
@@ -208,7 +214,7 @@ class JobOnDisk:
             return standing(copy).summary
 
 
-def make_job(bench: Bench, name: str, source: Path, rows: int, sim: Simulator, **changes: Any) -> JobOnDisk:
+def make_job(bench: Bench, name: str, source: Path, rows: int, sim: Endpoint, **changes: Any) -> JobOnDisk:
     """Write a job's config. `changes` are sections laid over it."""
     concurrency = changes.get("limits", {}).get("concurrency", 64)
     output = bench.root / name / "out.parquet"

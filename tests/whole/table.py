@@ -30,7 +30,7 @@ Trial = Callable[[Bench], Claims]
 def tried(trials: Mapping[str, Sequence[Trial]], names: Sequence[str]) -> int:
     """Run these trials (all if none is named), those of one name at the same time; print the table. 1 on a miss, else 0."""
     started, table = time.monotonic(), []
-    with Bench() as bench, ThreadPoolExecutor(2) as pool:
+    with Bench() as bench, ThreadPoolExecutor(max(map(len, trials.values()))) as pool:
         for name in names or trials:
             for claims in pool.map(lambda trial: list(trial(bench)), trials[name]):
                 table += claims

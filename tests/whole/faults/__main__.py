@@ -10,6 +10,10 @@ import sys
 from tests.whole.faults import disk
 from tests.whole.faults.mutations import mutations
 from tests.whole.faults.secrets import secrets
+from tests.whole.faults.endpoints import ambient, cuts, poison, raced, stale, width
+from tests.whole.faults.outages import OUTAGES
+from tests.whole.faults.pace import PACES
+from tests.whole.faults.refusals import at_start, days, fatal, hints, single
 from tests.whole.table import Trial, tried
 
 # Name -> trials that may run at the same time. Those that saturate the machine stand alone.
@@ -20,6 +24,15 @@ TRIALS: dict[str, tuple[Trial, ...]] = {
     "child": (disk.outlived_by_a_child,),
     "mutations": (mutations,),
     "secrets": (secrets,),
+    "ambient": (ambient, poison),
+    "connections": (stale, raced),
+    "width": (width,),
+    "cuts": (cuts,),
+    "hints": (hints, days),
+    "fatal": (fatal, single),
+    "start": (at_start,),
+    "outages": OUTAGES,
+    "pace": PACES,
 }
 
 if __name__ == "__main__":
