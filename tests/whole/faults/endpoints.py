@@ -155,9 +155,9 @@ def _fails_a_third(asked: Asked, *, after: int) -> Answer:
     return BROKEN[0] if asked.nth == after + 1 and _of(asked.digest) < 1 / 3 else OK
 
 
-def width(bench: Bench, wide: int = 300) -> Claims:
+def width(bench: Bench, wide: int = 300, each: int = 10) -> Claims:
     with Rogue(lambda _: Answer(after=0.5)) as server:
-        job = job_at(bench, server, "width", wide * 10, limits={"concurrency": wide})
+        job = job_at(bench, server, "width", wide * each, limits={"concurrency": wide})
         ended = bench.run("run", job.config, "--json")
     most, connections = server.truth.most_in_flight, server.truth.most_connections
     yield Claim(

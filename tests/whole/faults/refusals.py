@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import formatdate
@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from tests.whole.faults.endpoints import in_short, job_at, wrong_in
-from tests.whole.faults.rogue import Answer, Asked, Rogue, Script
+from tests.whole.faults.rogue import Answer, Asked, Rogue
 from tests.whole.harness import Bench
 from tests.whole.table import Claim, Claims
 
@@ -90,9 +90,9 @@ class Limiter:
         return sum(after > ON_THE_WAY_S for after in self.early)
 
 
-def hints(bench: Bench, rows: int = 1000, wait: float = 2.0) -> Claims:
-    for number, (form, how) in enumerate(FORMS.items()):
-        with Rogue(script := Limiter(how, wait, every=rows // 4, due=rows // 8)) as server:
+def hints(bench: Bench, rows: int = 1000, wait: float = 2.0, holds: int = 4, forms: Sequence[str] = tuple(FORMS)) -> Claims:
+    for number, form in enumerate(forms):
+        with Rogue(script := Limiter(FORMS[form], wait, every=rows // holds, due=rows // 8)) as server:
             job = job_at(bench, server, f"hints-{number}", rows, limits={"concurrency": 32})
             ended = bench.run("run", job.config, "--json")
         refused, early = script.times, script.sent_before_the_time
@@ -104,9 +104,9 @@ def hints(bench: Bench, rows: int = 1000, wait: float = 2.0) -> Claims:
         )
 
 
-def days(bench: Bench, rows: int = 1000) -> Claims:
+def days(bench: Bench, rows: int = 1000, ways: Sequence[int] = (300, 0)) -> Claims:
     wait = DAYS * 86400
-    for name, healthy in (("after 300 replies", 300), ("from the start", 0)):
+    for healthy in ways:
         moment = [0.0]
 
         def script(asked: Asked, healthy: int = healthy, moment: list[float] = moment) -> Answer:
@@ -122,7 +122,7 @@ def days(bench: Bench, rows: int = 1000) -> Claims:
         named = day in ended.err
         refused = server.truth.statuses()[429]
         yield Claim(
-            f"Retry-After of {DAYS} days {name}",
+            f"Retry-After of {DAYS} days after {healthy} replies",
             "exit 3 within seconds, naming the time; no row failed",
             f"{refused} refused, {'named' if named else f'{day} not named'}; {in_short(ended, code=3)}",
             ended.code == 3 and named and refused <= job.concurrency + 2 and ended.summary["failed"] == 0 and ended.seconds < 30,
@@ -139,7 +139,7 @@ FATAL = {
 }
 
 
-def fatal(bench: Bench, rows: int = 1500, healthy: int = 500, kinds: tuple[str, ...] = tuple(FATAL)) -> Claims:
+def fatal(bench: Bench, rows: int = 1500, healthy: int = 500, kinds: Sequence[str] = tuple(FATAL)) -> Claims:
     for kind in kinds:
         with Rogue(lambda asked, answer=FATAL[kind]: OK if asked.number < healthy else answer) as server:
             job = job_at(bench, server, f"fatal-{kind.split()[0]}", rows, limits={"concurrency": 32})
@@ -176,17 +176,19 @@ def single(bench: Bench, rows: int = 3000) -> Claims:
     )
 
 
-def at_start(bench: Bench, rows: int = 300) -> Claims:
+REDIRECTS = {"redirect (307)": 307, "redirect (302)": 302}
+AT_START = {
+    "unknown model (404)": error(404, "The model `any` does not exist", code="model_not_found"),
+    "405": Answer(405, b"<html><title>405 Not Allowed</title></html>", (("Content-Type", "text/html"),)),
+}
+
+
+def at_start(bench: Bench, rows: int = 300, ways: Sequence[str] = (*AT_START, *REDIRECTS)) -> Claims:
     with Rogue(lambda _: OK) as elsewhere:
-        ways: dict[str, Answer] = {
-            "unknown model (404)": error(404, "The model `any` does not exist", code="model_not_found"),
-            "405": Answer(405, b"<html><title>405 Not Allowed</title></html>", (("Content-Type", "text/html"),)),
-            "redirect (307)": Answer(307, b"", (("Location", f"{elsewhere.url}/v1/chat/completions"),)),
-            "redirect (302)": Answer(302, b"", (("Location", f"{elsewhere.url}/v1/chat/completions"),)),
-        }
-        for number, (way, answer) in enumerate(ways.items()):
-            script: Script = lambda _, answer=answer: answer  # noqa: E731
-            with Rogue(script) as server:
+        location = (("Location", f"{elsewhere.url}/v1/chat/completions"),)
+        answers = AT_START | {way: Answer(status, b"", location) for way, status in REDIRECTS.items()}
+        for number, way in enumerate(ways):
+            with Rogue(lambda _, answer=answers[way]: answer) as server:
                 job = job_at(bench, server, f"start-{number}", rows)
                 ended = bench.run("run", job.config, "--json")
             asked, followed = len(server.truth.asked), len(elsewhere.truth.asked)
