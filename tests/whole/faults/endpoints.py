@@ -36,7 +36,7 @@ def job_at(bench: Bench, server: Rogue, name: str, rows: int, **changes: Any) ->
 
 
 def wrong_in(job: JobOnDisk) -> list[str]:
-    return mistakes_in(job.output, kept_of_csv(job.rows))
+    return mistakes_in(job.output, kept_of_csv(job.rows)) if job.output.exists() else ["no output was published"]
 
 
 def in_short(ended: Ended, wrong: Sequence[str] = (), *, code: int = 0) -> str:
@@ -112,7 +112,8 @@ def stale(bench: Bench, rows: int = 3000) -> Claims:
         f"{rows} rows, used connections closed under them without notice",
         "every row ok, no attempt charged",
         f"{met} rows met it; {in_short(ended, wrong)}",
-        ended.code == 0 and not wrong and met > rows / 3,
+        # A client that stops keeping connections, having met this often enough, meets it no more.
+        ended.code == 0 and not wrong and met > min(rows / 3, 100),
     )
     ended, _, truth = _run_with(bench, "stale-control", rows // 5, twice, max_attempts=2)
     hit = sum(_of(digest) < 0.1 for digest in truth.sends)
