@@ -8,6 +8,7 @@ from tests.whole.harness import Bench
 
 @pytest.mark.slow
 @pytest.mark.network
+@pytest.mark.timeout(400)
 def test_a_key_that_the_endpoint_hands_back_is_in_no_file_stream_or_other_host() -> None:
     with Bench() as bench:
         claims = list(told_back(bench, ("redirect",), MISUSES[:1]))

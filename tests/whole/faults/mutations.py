@@ -3,6 +3,7 @@
 import json
 import queue
 import select
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -73,7 +74,7 @@ class Worker:
 
 
 def run_all(numbers: Iterable[int], root: Path) -> Seen:
-    """Run these mutants in folders below `root`."""
+    """Run these mutants in folders below `root`, which is removed at the end: others may search what a bench holds."""
     root.mkdir()
     seen, idle = Seen(), queue.SimpleQueue[Worker]()
     workers = [Worker(root / f"worker-{each}.log") for each in range(WORKERS)]
@@ -99,6 +100,7 @@ def run_all(numbers: Iterable[int], root: Path) -> Seen:
     finally:
         for worker in workers:
             worker.close()
+        shutil.rmtree(root)
     return seen
 
 
@@ -111,6 +113,7 @@ def unseen(root: Path, sabotage: Sequence[str]) -> list[str]:
         if not any(SABOTAGE[what] in str(each) for each in ended["wrong"]):  # type: ignore[attr-defined]
             missed.append(f"{what}: {ended}")
     worker.close()
+    shutil.rmtree(root)
     return missed
 
 
