@@ -110,28 +110,30 @@ def full_while_recording(bench: Bench) -> Claims:
         )
 
 
-def full_for_a_while(bench: Bench) -> Claims:
+def full_for_a_while(bench: Bench, rows: int = 3000, seconds: float = 10) -> Claims:
     """The same, but room comes back during the pause."""
-    text, goal = "the same, room back after 15 s", "the run goes on by itself, exit 0"
+    text, goal = f"the same, room back after {seconds + 5:g} s", "the run goes on by itself, exit 0"
     if why := why_no_small_disk():
         yield Claim(text, goal, why, None)
         return
     sim = bench.simulate("--latency", "0.2")
     with small_disk(bench.root / "while", "size=200m") as disk:
-        job = job_on(bench, sim, "while", 3000)
+        job = job_on(bench, sim, "while", rows)
         running = bench.start("run", job.config, "--json")
-        waited(lambda: sim.requests > 400, running)
+        waited(lambda: sim.requests > 300, running)
         disk.fill()
         paused_ = waited(lambda: paused(running), running)
         time.sleep(3)
         before = sim.requests
-        time.sleep(10)
+        time.sleep(seconds)
         meanwhile = sim.requests - before
         disk.relieve()
         ended = running.wait()
         wrong = finish(bench, job, sim) if ended.code == 0 else [ended.err[-300:]]
         held = ended.code == 0 and paused_ and not meanwhile and not wrong
-        yield Claim(text, goal, f"exit {ended.code}; {meanwhile} requests in 10 s of the pause; {wrong or 'all rows'}", held)
+        yield Claim(
+            text, goal, f"exit {ended.code}; {meanwhile} requests in {seconds:g} s of the pause; {wrong or 'all rows'}", held
+        )
 
 
 def outgrown(bench: Bench) -> Claims:
@@ -141,12 +143,12 @@ def outgrown(bench: Bench) -> Claims:
         yield Claim(text, goal, why, None)
         return
     sim = bench.simulate("--latency", "0.05")
-    with small_disk(bench.root / "outgrown", "size=24m") as disk:
+    with small_disk(bench.root / "outgrown", "size=64m") as disk:
         job = incompressible(bench, sim, "outgrown", 6000)
         ended = bench.run("run", job.config, "--json")
         served, kept, room = sim.served(), job.look()["ok"], disk.free >> 20
         wrong = one_line(ended, "MB are free")
-        disk.remount("size=200m")
+        disk.remount("size=300m")
         wrong += finish(bench, job, sim, digests(job))
         held = ended.code == 3 and served == kept < job.rows and not wrong
         yield Claim(
@@ -154,7 +156,7 @@ def outgrown(bench: Bench) -> Claims:
         )
 
 
-def full_at_publish(bench: Bench) -> Claims:
+def full_at_publish(bench: Bench, rows: int = 3000) -> Claims:
     """The output's disk takes the record's, but not the output."""
     text, goal = "output's disk full at publish", "exit 3; then published with 0 requests"
     if why := why_no_small_disk():
@@ -162,9 +164,11 @@ def full_at_publish(bench: Bench) -> Claims:
         return
     sim = bench.simulate("--latency", "0.05")
     with small_disk(bench.root / "publish", "size=40m") as disk:
-        job = incompressible(bench, sim, "publish", 3000, checkpoint={"dir": str(bench.root / "publish-record")})
-        disk.fill(leave=18 << 20)
-        ended = bench.run("run", job.config, "--json")
+        job = incompressible(bench, sim, "publish", rows, checkpoint={"dir": str(bench.root / "publish-record")})
+        running = bench.start("run", job.config, "--json")
+        waited(lambda: sim.requests > 200, running)
+        disk.fill(leave=5 << 20)  # more than a run needs to go on, less than the output
+        ended = running.wait()
         left = sorted(each.name for each in disk.path.iterdir() if each.name.startswith(".rowcall"))
         before = sim.requests
         wrong = one_line(ended, str(job.output), "every row is recorded")
@@ -212,12 +216,14 @@ def read_only_at_the_start(bench: Bench) -> Claims:
         )
 
 
-def stopped_for_a_minute(bench: Bench, seconds: float = 60.0, latency: float = 3.0, timeout: float = 10.0) -> Claims:
+def stopped_for_a_minute(
+    bench: Bench, seconds: float = 60.0, latency: float = 3.0, timeout: float = 10.0, rounds: int = 8
+) -> Claims:
     """SIGSTOP while requests are in flight, for longer than their time-out; their replies come meanwhile."""
     sim = bench.simulate("--latency", f"{latency}:0.01")
-    job = job_on(bench, sim, f"stopped-{seconds:g}", 8 * CONCURRENCY, endpoint={"timeout_s": timeout})
+    job = job_on(bench, sim, f"stopped-{seconds:g}", rounds * CONCURRENCY, endpoint={"timeout_s": timeout})
     running = bench.start("run", job.config, "--json")
-    waited(lambda: sim.requests > 3 * CONCURRENCY and sim.stats()["in_flight"] == CONCURRENCY, running)
+    waited(lambda: sim.requests > 2 * CONCURRENCY and sim.stats()["in_flight"] == CONCURRENCY, running)
     running.signal(signal.SIGSTOP)
     time.sleep(seconds)
     running.signal(signal.SIGCONT)
