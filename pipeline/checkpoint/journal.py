@@ -185,10 +185,15 @@ def make_file(path: Path) -> None:
 
 
 def check_file(path: Path) -> None:
-    """Refuse a journal that is a symlink or not ours."""
+    """Refuse a journal that is a symlink or not ours, or has a second name: under that one its log would be missed."""
     seen = path.lstat()
     if not stat.S_ISREG(seen.st_mode) or seen.st_uid != os.geteuid():
         raise DamagedError(f"{path}: is not a regular file of this user; put the real journal back")
+    if seen.st_nlink > 1:
+        raise DamagedError(
+            f"{path}: has {seen.st_nlink} names (hard links), and writing would change what lies under all of them; "
+            "copy the record folder (cp -r), and give the copy its place"
+        )
 
 
 def _primary(error: sqlite3.Error) -> int:

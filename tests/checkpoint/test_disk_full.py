@@ -1,11 +1,15 @@
 """A disk that is full or failing, anywhere but in the journal: nothing is lost or left over, and it may be tried again."""
 
 import errno
+import random
+from pathlib import Path
 
 import pytest
 
 from pipeline.core.errors import StoppedError
-from tests.checkpoint.desk import Desk
+from pipeline.core.types import Outcome
+from tests.checkpoint.desk import Desk, ok
+from tests.small_disk import small_disk
 
 POINTS = [
     *("keep: written", "keep: synced", "keep: renamed", "seal: writing", "seal: written", "seal: synced", "seal: renamed"),
@@ -13,7 +17,9 @@ POINTS = [
 ]
 
 
-@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO], ids=["full", "failing"])
+@pytest.mark.parametrize(
+    "code", [errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS], ids=["full", "over quota", "failing", "read-only"]
+)
 @pytest.mark.parametrize("at", POINTS)
 def test_the_run_stops_with_every_row_safe_and_the_same_command_finishes_it(desk: Desk, at: str, code: int) -> None:
     def full(point: str) -> None:
@@ -48,3 +54,30 @@ def test_a_run_may_go_on_once_there_is_room_again(desk: Desk) -> None:
     record.close()
     assert desk.table().num_rows == 23
     assert set(desk.asked.values()) == {1}
+
+
+@pytest.mark.parametrize("at", ["keep: committed", "record: committed", "seal: writing", "publish: carried"])
+def test_a_disk_that_is_really_full_from_some_point_on(tmp_path: Path, at: str) -> None:
+    """Nothing is simulated but the moment: set-aside, journal, seal and publish meet a disk without a free byte."""
+    with small_disk(tmp_path / "disk", "size=8m") as disk:
+        desk = Desk(disk.path / "job", rows=60, part_rows=30, answer=long).make()
+
+        def fill(point: str) -> None:
+            if point == at:
+                disk.fill()
+
+        record = desk.open(fill)
+        with pytest.raises(StoppedError) as caught:
+            desk.finish(record)
+        assert "\n" not in str(caught.value)
+        record.close()
+        disk.relieve()
+        again = desk.open()
+        desk.finish(again)
+        again.close()
+        assert desk.table().num_rows == 60
+        assert set(desk.asked.values()) == {1}
+
+
+def long(row: int) -> Outcome:
+    return ok(row, random.Random(row).randbytes(8000).hex())

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.checkpoint import progress_file
 from pipeline.checkpoint.layout import make_folder, preflight
-from pipeline.core.errors import OutputError, RowcallError
+from pipeline.core.errors import DamagedError, OutputError, RowcallError
 from tests.checkpoint.desk import Desk
 
 
@@ -36,6 +36,15 @@ def test_a_symlink_where_the_journal_or_its_log_goes_is_not_written_through(desk
     with pytest.raises(RowcallError):
         desk.run()
     assert precious.read_text() == "mine"
+
+
+def test_a_journal_with_a_second_name_is_refused_and_not_written(desk: Desk, tmp_path: Path) -> None:
+    desk.run()
+    os.link(desk.layout.journal, other := tmp_path / "backup.db")
+    before = other.read_bytes()
+    with pytest.raises(DamagedError, match="hard links"):
+        desk.open()
+    assert other.read_bytes() == before
 
 
 @pytest.mark.parametrize("name", ["parts", "kept", "staged"])

@@ -68,6 +68,7 @@ class Case:
     render: Render = render
     provider: Provider = field(default_factory=FakeProvider)
     lacking: Callable[[], str | None] = lambda: None
+    clock_error: Callable[[float], float] = lambda now: 0.0  # of the wall clock, in seconds
 
 
 def play(case: Case, transports: list[ScriptedTransport] | None = None) -> Seen:
@@ -76,7 +77,8 @@ def play(case: Case, transports: list[ScriptedTransport] | None = None) -> Seen:
     parts = list(plan(0, case.rows, case.part_rows, next_id=0))
 
     async def main(loop: VirtualLoop) -> Seen:
-        clock = virtual_clock(loop)
+        right = virtual_clock(loop)
+        clock = replace(right, wall=lambda: right.wall() + case.clock_error(loop.time()))
         transport = ScriptedTransport(case.script, clock.now, case.latency, case.fault_latency, case.spread)
         if transports is not None:
             transports.append(transport)
