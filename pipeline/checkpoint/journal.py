@@ -130,7 +130,10 @@ class JournalFile:
                 raise self._break(error) from error
 
     def close(self) -> None:
-        """Fold the log into the file and close: a stopped job's journal is one file. A broken one gets no more commands."""
+        """Fold the log into the file and close: a stopped job's journal is one file. A broken one gets no more commands.
+
+        SQLite's own close then still copies from the log what earlier commits had synced there; nothing of the failed one.
+        """
         with self._lock:
             if self.broken is None:
                 with suppress(sqlite3.Error):  # every commit is durable in the log already
