@@ -7,9 +7,10 @@ import click
 
 from pipeline.cli.options import volume_options
 from pipeline.cli.say import say
+from pipeline.config import read_yaml
 from pipeline.core.errors import ConfigError
 from pipeline.jobs.text import dumps
-from pipeline.simulate import Latency, Simulator, SimulatorSettings, run_forever
+from pipeline.simulate import Latency, Simulator, SimulatorSettings, fault_lines, parse_chance, read_script, run_forever
 
 
 @click.command("simulate")
@@ -24,12 +25,13 @@ from pipeline.simulate import Latency, Simulator, SimulatorSettings, run_forever
 )
 @click.option(
     "--faults",
-    type=click.FloatRange(0, 1),
-    default=0.0,
+    default="0",
     show_default=True,
-    metavar="P",
-    help="Share of requests that meet a passing fault.",
+    metavar="P[:NAME,...]",
+    help="Share of requests that meet a fault: one that passes, or one of these.",
 )
+@click.option("--script", type=click.Path(path_type=Path), metavar="FILE", help="Play the episodes of this YAML file first.")
+@click.option("--faults-list", is_flag=True, help="Name every fault that --faults and --script can play, and exit.")
 @click.option("--rpm", type=float, metavar="N", help="Requests per minute, beyond which it answers 429.")
 @click.option("--seed", type=int, default=0, show_default=True, help="The same seed plays the same faults.")
 @click.option(
@@ -47,7 +49,9 @@ def command(
     host: str,
     port: int,
     latency: str,
-    faults: float,
+    faults: str,
+    script: Path | None,
+    faults_list: bool,
     rpm: float | None,
     seed: int,
     wrong: float,
@@ -60,11 +64,22 @@ def command(
 
     No model is behind it: it calculates, looks things up, and looks at pictures.
     """
+    if faults_list:
+        return say(fault_lines())
     key = os.environ.get(require_key_env) if require_key_env else None
     if require_key_env and not key:
         raise ConfigError(f"--require-key-env: the environment variable {require_key_env} is not set")
+    share, names = parse_chance(faults)
     settings = SimulatorSettings(
-        latency=Latency.parse(latency), faults=faults, requests_per_minute=rpm, seed=seed, wrong=wrong, require_key=key, log=log
+        latency=Latency.parse(latency),
+        faults=share,
+        fault_names=names,
+        script=None if script is None else read_script(read_yaml(script), str(script)),
+        requests_per_minute=rpm,
+        seed=seed,
+        wrong=wrong,
+        require_key=key,
+        log=log,
     )
 
     def started(simulator: Simulator) -> None:

@@ -56,7 +56,7 @@ def load_config(path: Path | None, overrides: Sequence[Override] = (), *, values
     """
     here = Path.cwd()
     name = str(path) if path is not None else "the job"
-    raw: Any = _read(path) if path is not None else _plain(values or {})
+    raw: Any = read_yaml(path) if path is not None else _plain(values or {})
     if not isinstance(raw, dict):
         raise ConfigError(f"{name}: found {mistakes.describe(raw)}, allowed: sections such as input, prompt, endpoint, output")
     _anchor(raw, path.absolute().parent if path is not None else here)
@@ -73,14 +73,15 @@ def load_config(path: Path | None, overrides: Sequence[Override] = (), *, values
         raise ConfigError(without_keys("\n".join(mistakes.lines(error, raw, name, origins)))) from None
 
 
-def _read(path: Path) -> object:
+def read_yaml(path: Path) -> object:
+    """Read a small YAML file as plain values. Raises ConfigError that names it."""
     try:
         with path.open("rb") as file:
             content = file.read(MOST_BYTES + 1)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {(error.strerror or type(error).__name__).lower()}") from None
     if len(content) > MOST_BYTES:
-        raise ConfigError(f"{path}: larger than {MOST_BYTES:,} bytes; a config holds no data")
+        raise ConfigError(f"{path}: larger than {MOST_BYTES:,} bytes; what is written by hand is not so long")
     return strict_yaml.parse(content, str(path))
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from pipeline.simulate.answers import Answer
-from pipeline.simulate.faults import Mishap
+from pipeline.simulate.faults import MISHAPS
 
 
 @dataclass
@@ -14,6 +14,9 @@ class Counts:
 
     `served`: replies of status 200 handed whole to an open connection. `unread`: replies that were ready when the client had
     gone. `digests` counts both kinds for each digest that a prompt carried, for both would have been billed.
+    `lost`: replies that were worked out, and would have been billed, but that a fault kept from being read: no fault of the
+    client's, so they are in no digest's count, and their tokens are counted apart. `episodes`: how often each one of the
+    script was played.
     """
 
     requests: int = 0
@@ -21,11 +24,15 @@ class Counts:
     peak_in_flight: int = 0
     served: int = 0
     unread: int = 0
+    lost: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
     refusals: Counter[int] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
     digests: Counter[str] = field(default_factory=Counter)
+    episodes: dict[str, int] = field(default_factory=dict)
+    lost_prompt_tokens: int = 0
+    lost_completion_tokens: int = 0
 
     def arrive(self) -> int:
         """Count a request; gives its serial number."""
@@ -41,8 +48,15 @@ class Counts:
     def refuse(self, status: int) -> None:
         self.refusals[status] += 1
 
-    def fault(self, which: Mishap) -> None:
-        self.faults[which.value] += 1
+    def fault(self, name: str, episode: str | None = None) -> None:
+        self.faults[name] += 1
+        if episode is not None:
+            self.episodes[episode] += 1
+
+    def lose(self, answer: Answer) -> None:
+        self.lost += 1
+        self.lost_prompt_tokens += answer.prompt_tokens
+        self.lost_completion_tokens += answer.completion_tokens
 
     def serve(self, answer: Answer, *, whole: bool) -> None:
         if whole:
@@ -60,12 +74,16 @@ class Counts:
             "requests": self.requests,
             "served": self.served,
             "unread": self.unread,
+            "lost": self.lost,
             "in_flight": self.in_flight,
             "peak_in_flight": self.peak_in_flight,
             "refusals": _named(self.refusals.items()),
-            "faults": {each.value: self.faults[each.value] for each in Mishap},
+            "faults": {**dict.fromkeys(MISHAPS, 0), **self.faults},
+            "episodes": dict(self.episodes),
             "prompt_tokens": self.prompt_tokens,
             "completion_tokens": self.completion_tokens,
+            "lost_prompt_tokens": self.lost_prompt_tokens,
+            "lost_completion_tokens": self.lost_completion_tokens,
             "digests": {
                 "seen": len(digests),
                 "served_twice": sum(times > 1 for times in digests.values()),

@@ -2,40 +2,48 @@
 
 import asyncio
 import hmac
-import socket
-import struct
 import time
+import weakref
+from collections.abc import Callable
 from dataclasses import replace
 from typing import IO
 
 import orjson
 from aiohttp import web
 
-from pipeline.simulate import shapes
+from pipeline.simulate import catalogue, shapes, wire
+from pipeline.simulate.acts import Bill, End, Scene
 from pipeline.simulate.answers import Answer, answer
 from pipeline.simulate.asked import Asked, RefusedError, read
 from pipeline.simulate.counts import Counts
-from pipeline.simulate.faults import Mishap, Plan, RateWindow, plan
+from pipeline.simulate.faults import Plan, RateWindow, plan
 from pipeline.simulate.looks import NotAPictureError
+from pipeline.simulate.script import Arrival, Player, Strike
 from pipeline.simulate.settings import SimulatorSettings
 from pipeline.simulate.shapes import Style
 
 MOST_BODY_BYTES = 64 * 2**20
-# The pause that a 429 played as a fault asks for: long enough to be seen, short enough to rehearse a job with thousands.
-BRIEF_HOLD_S = 0.25
-# With lingering on and no time to linger, closing a socket sends RST where FIN would be polite.
-_LINGER_NOT = struct.pack("ii", 1, 0)
 
 
 class Endpoint:
-    """The handlers and what they remember: counts, the rate window, the log. Lives on one event loop."""
+    """The handlers and what they remember: counts, the rate window, the script, the log. Lives on one event loop.
 
-    def __init__(self, settings: SimulatorSettings, log: IO[str] | None = None) -> None:
-        self.counts = Counts()
+    `shut` is called where a fault wants nobody to listen for so many seconds.
+    """
+
+    def __init__(
+        self, settings: SimulatorSettings, log: IO[str] | None = None, *, shut: Callable[[float], None] = lambda _: None
+    ) -> None:
+        script = settings.script
+        self.counts = Counts(episodes=dict.fromkeys([each.name for each in script.episodes] if script else (), 0))
         self._settings = settings
         self._log = log
+        self._shut = shut
         limit = settings.requests_per_window
         self._window = None if limit is None else RateWindow(limit, settings.window)
+        self._player = None if script is None else Player(script, seed=settings.seed)
+        self._first: float | None = None
+        self._connections: weakref.WeakSet[asyncio.Transport] = weakref.WeakSet()
 
     def application(self) -> web.Application:
         app = web.Application(client_max_size=MOST_BODY_BYTES)
@@ -75,26 +83,54 @@ class Endpoint:
             self.counts.leave()
 
     async def _play(self, request: web.Request, style: Style, serial: int) -> web.StreamResponse:
+        reused = self._is_reused(request)
         body = await request.read()
         refused = self._refused(request, style)
         if refused is not None:
             return self._refuse(refused)
-        settings = self._settings
-        fate = plan(serial, seed=settings.seed, faults=settings.faults, latency=settings.latency)
-        if fate.mishap is not None:
-            self.counts.fault(fate.mishap)
-        if fate.mishap is Mishap.RATE_LIMITED:  # a limiter answers at once, it does not work first
-            return _response(shapes.rate_limited(style, wait=BRIEF_HOLD_S, wall=time.time()))
         asked = self._read(request, style, body)
         if isinstance(asked, shapes.Reply):
             return self._refuse(asked)
-        if fate.latency:
+        settings = self._settings
+        fate = plan(serial, seed=settings.seed, faults=settings.faults, latency=settings.latency, names=settings.fault_names)
+        strike = self._scripted(serial, style, asked, body, reused=reused) or _by_chance(fate, reused=reused)
+        if strike is None or not strike.fault.at_once:
             await asyncio.sleep(fate.latency)
-        if fate.mishap is None or fate.mishap is Mishap.CUT:
-            return await self._reply(request, style, serial, asked, fate)
-        if fate.mishap is Mishap.RESET:
-            return _reset(request)
-        return _response(shapes.mishap(style, fate.mishap, wait=BRIEF_HOLD_S, wall=time.time()))
+        try:
+            if strike is None:
+                return await self._reply(request, serial, style, asked)
+            return await self._strike(request, Scene(style, serial, time.time(), fate.draw, _key(request)), asked, strike)
+        except NotAPictureError as error:
+            return self._refuse(shapes.bad_request(style, str(error)))
+
+    def _is_reused(self, request: web.Request) -> bool:
+        transport = request.transport
+        if transport is None:
+            return False
+        reused = transport in self._connections
+        self._connections.add(transport)
+        return reused
+
+    def _scripted(self, serial: int, style: Style, asked: Asked, body: bytes, *, reused: bool) -> Strike | None:
+        if self._player is None:
+            return None
+        now = time.monotonic()
+        if self._first is None:
+            self._first = now
+        send = self._player.count_send(body)
+        return self._player.strike(Arrival(serial + 1, now - self._first, style, asked.text, send, reused))
+
+    async def _strike(self, request: web.Request, scene: Scene, asked: Asked, strike: Strike) -> web.StreamResponse:
+        fault = strike.fault
+        said = None if fault.bill is Bill.NOTHING else await self._answer(asked)
+        self.counts.fault(fault.name, strike.episode)
+        response, whole = await wire.perform(request, fault.play(replace(scene, answer=said), strike.given), self._shut)
+        if said is not None and fault.bill is Bill.LOST:
+            self.counts.lose(said)
+        elif said is not None:
+            self.counts.serve(said, whole=whole)
+            self._note(scene.serial, said, whole)
+        return response
 
     def _refused(self, request: web.Request, style: Style) -> shapes.Reply | None:
         """Judge key, then content type, then rate, as gateways do."""
@@ -112,8 +148,8 @@ class Endpoint:
         key = self._settings.require_key
         if key is None:
             return None
-        sent = [request.headers.get("x-api-key", ""), request.headers.get("authorization", "").removeprefix("Bearer ")]
-        right = any(hmac.compare_digest(each.strip().encode("utf-8", "replace"), key.encode()) for each in sent)
+        sent = _keys(request)
+        right = any(hmac.compare_digest(each.encode("utf-8", "replace"), key.encode()) for each in sent)
         return None if right else shapes.unauthorized(style, missing=not any(sent))
 
     def _read(self, request: web.Request, style: Style, body: bytes) -> Asked | shapes.Reply:
@@ -129,21 +165,18 @@ class Endpoint:
         self.counts.refuse(refused.status)
         return _response(refused)
 
-    async def _reply(self, request: web.Request, style: Style, serial: int, asked: Asked, fate: Plan) -> web.StreamResponse:
-        try:
-            said = await self._answer(asked)
-        except NotAPictureError as error:
-            return self._refuse(shapes.bad_request(style, str(error)))
+    async def _reply(self, request: web.Request, serial: int, style: Style, asked: Asked) -> web.StreamResponse:
+        said = await self._answer(asked)
         reply = shapes.completion(said, serial=serial, wall=time.time())
-        if fate.mishap is Mishap.CUT:
-            return await _cut(request, reply, fate.cut)
         if self._window is not None:
             reply = replace(reply, headers=shapes.rate_headers(style, self._window, time.monotonic()))
         response = _response(reply)
         whole = await _sent(request, response)
         self.counts.serve(said, whole=whole)
         self._note(serial, said, whole)
-        return response if whole else _reset(request)
+        if not whole:
+            wire.end(request, End.RESET)
+        return response if whole else wire.Written(keep=False)
 
     async def _answer(self, asked: Asked) -> Answer:
         if any(isinstance(image, bytes) for image in asked.images):  # decoding takes milliseconds, and lets other threads run
@@ -160,9 +193,24 @@ def _response(reply: shapes.Reply) -> web.Response:
     return web.Response(status=reply.status, body=reply.body, headers=reply.headers, content_type=reply.content_type)
 
 
+def _by_chance(fate: Plan, *, reused: bool) -> Strike | None:
+    fault = None if fate.fault is None else catalogue.find(fate.fault)
+    return None if fault is None or (fault.reused_only and not reused) else Strike(fault)
+
+
+def _keys(request: web.Request) -> list[str]:
+    """Give what was sent for a key, in either header."""
+    sent = [request.headers.get("x-api-key", ""), request.headers.get("authorization", "").removeprefix("Bearer ")]
+    return [each.strip() for each in sent]
+
+
+def _key(request: web.Request) -> str:
+    return next(filter(None, _keys(request)), "")
+
+
 async def _sent(request: web.Request, response: web.Response) -> bool:
     """Send it now rather than after the handler, so that what was sent can be counted. False: the client has gone."""
-    if request.transport is None or request.transport.is_closing():
+    if wire.is_gone(request):
         return False
     try:
         await response.prepare(request)
@@ -170,26 +218,3 @@ async def _sent(request: web.Request, response: web.Response) -> bool:
     except ConnectionError:
         return False
     return True
-
-
-async def _cut(request: web.Request, reply: shapes.Reply, share: float) -> web.StreamResponse:
-    """Announce the whole body, send a share of it, and close."""
-    response = web.StreamResponse(headers={"Content-Type": reply.content_type, "Content-Length": str(len(reply.body))})
-    try:
-        await response.prepare(request)
-        await response.write(reply.body[: int(len(reply.body) * share)])
-    except ConnectionError:
-        return response
-    if request.transport is not None:
-        request.transport.close()
-    return response
-
-
-def _reset(request: web.Request) -> web.StreamResponse:
-    """Break the connection off without a word. What is returned goes nowhere."""
-    if request.transport is not None:
-        connection = request.transport.get_extra_info("socket")
-        if connection is not None:
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
-        request.transport.abort()
-    return web.Response()

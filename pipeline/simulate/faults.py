@@ -1,13 +1,13 @@
-"""A script of what to answer: how late, which mishap, when a request is over the rate. Pure: the server brings the clock.
+"""What chance brings: how late, which fault, when a request is over the rate. Pure: the server brings the clock.
 
-Every mishap here passes: sent again, the same request may be answered. Nothing plays a permanent fault by chance.
+Unless the user names others, every fault of chance passes: sent again, the same request may be answered.
 """
 
 import hashlib
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum
 from statistics import NormalDist
 
 from pipeline.core.errors import ConfigError
@@ -15,21 +15,9 @@ from pipeline.core.errors import ConfigError
 _NORMAL = NormalDist()
 # Spread 3 already puts one reply in a hundred at a thousand times the median.
 MOST_SPREAD = 3.0
+# How an endpoint fails in passing: what `--faults P` plays. Their names as in catalogue.py.
+MISHAPS = ("429", "500", "502", "503", "reset", "cut")
 _LATENCY = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(?::(\d+(?:\.\d*)?|\.\d+))?")
-
-
-class Mishap(Enum):
-    """How an endpoint fails in passing. The values are their names in the statistics."""
-
-    RATE_LIMITED = "429"
-    SERVER_ERROR = "500"
-    BAD_GATEWAY = "502"
-    UNAVAILABLE = "503"
-    RESET = "reset"
-    CUT = "cut"
-
-
-MISHAPS = tuple(Mishap)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,21 +46,22 @@ class Latency:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What happens to one request: `latency` in seconds, then the mishap if any. A cut sends the share `cut` of the body."""
+    """What happens to one request: `latency` in seconds, then the fault of this name if any. `draw` is the fault's own chance,
+    such as where it cuts a body."""
 
     latency: float
-    mishap: Mishap | None
-    cut: float
+    fault: str | None
+    draw: float
 
 
-def plan(serial: int, *, seed: int, faults: float, latency: Latency) -> Plan:
+def plan(serial: int, *, seed: int, faults: float, latency: Latency, names: Sequence[str] = MISHAPS) -> Plan:
     """Decide the fate of the request with this serial number, independently of every other request's.
 
-    With probability `faults` it meets one of the mishaps, each as likely as the next.
+    With probability `faults` it meets one of the faults of these names, each as likely as the next.
     """
-    chance, which, late, cut = draws(f"{seed}:{serial}")
-    mishap = MISHAPS[int(which * len(MISHAPS))] if chance < faults else None
-    return Plan(latency.seconds(late), mishap, cut)
+    chance, which, late, draw = draws(f"{seed}:{serial}")
+    fault = names[int(which * len(names))] if chance < faults else None
+    return Plan(latency.seconds(late), fault, draw)
 
 
 def draws(text: str) -> tuple[float, float, float, float]:

@@ -15,13 +15,11 @@ import uvloop
 from aiohttp import web
 
 from pipeline.core.errors import ConfigError
+from pipeline.simulate.door import Door
 from pipeline.simulate.endpoint import Endpoint
 from pipeline.simulate.settings import SimulatorSettings
 
 LOOPBACK = "127.0.0.1"
-# A run may open a thousand connections at once; the kernel's usual queue of 128 would make most of them wait a second.
-_BACKLOG = 4096
-_LAST_PORT = 65535
 # Who stops the simulator does not want to wait for the latency it plays.
 _LAST_REPLIES_S = 0.2
 
@@ -96,26 +94,15 @@ def _run_in_thread(
 @contextlib.asynccontextmanager
 async def _listening(settings: SimulatorSettings, host: str, port: int) -> AsyncIterator[Simulator]:
     with _opened(settings) as log:
-        endpoint = Endpoint(settings, log)
+        endpoint = Endpoint(settings, log, shut=lambda seconds: door.shut(seconds))
         runner = web.AppRunner(endpoint.application(), access_log=None, shutdown_timeout=_LAST_REPLIES_S)
         await runner.setup()
+        door = Door(runner, host, port)
         try:
-            await _listen(runner, host, port)
-            yield Simulator(endpoint, host, runner.addresses[0][1])
+            async with door.listening():
+                yield Simulator(endpoint, host, door.port)
         finally:
             await runner.cleanup()
-
-
-async def _listen(runner: web.AppRunner, host: str, port: int) -> None:
-    if not 0 <= port <= _LAST_PORT:  # uvloop would take the remainder
-        raise ConfigError(f"port {port}: give a number from 0 (any free one) to {_LAST_PORT}")
-    try:
-        await web.TCPSite(runner, host, port, backlog=_BACKLOG).start()
-    except OSError as error:
-        why = error.strerror or str(error)
-        raise ConfigError(
-            f"the simulator cannot listen on {host}:{port} ({why}): choose another port, or 0 for a free one"
-        ) from error
 
 
 def _opened(settings: SimulatorSettings) -> contextlib.AbstractContextManager[IO[str] | None]:

@@ -9,18 +9,10 @@ from enum import Enum
 import orjson
 
 from pipeline.simulate.answers import MODEL, Answer
-from pipeline.simulate.faults import Mishap, RateWindow
+from pipeline.simulate.faults import RateWindow
 
 _JSON = "application/json"
-_MESSAGES = {
-    Mishap.RATE_LIMITED: "Rate limit reached, please slow down.",
-    Mishap.SERVER_ERROR: "The server had an error while processing your request.",
-    Mishap.UNAVAILABLE: "The engine is currently overloaded, please try again later.",
-}
-# What a reverse proxy says when nobody is behind it. Never JSON.
-_PROXY_PAGE = (
-    b"<html><head><title>502 Bad Gateway</title></head><body><center><h1>502 Bad Gateway</h1></center></body></html>\r\n"
-)
+SLOW_DOWN = "Rate limit reached, please slow down."
 
 
 class Style(Enum):
@@ -60,7 +52,7 @@ def completion(answer: Answer, *, serial: int, wall: float) -> Reply:
 
 
 def bad_request(style: Style, message: str) -> Reply:
-    return _error(style, 400, message, "invalid_request_error", None)
+    return error(style, 400, message, "invalid_request_error", None)
 
 
 def unauthorized(style: Style, *, missing: bool) -> Reply:
@@ -70,36 +62,30 @@ def unauthorized(style: Style, *, missing: bool) -> Reply:
         body = {"error": "Unauthorized", "error_description": said, "status_code": 401}
         return Reply(401, orjson.dumps(body))
     said = "You didn't provide an API key." if missing else "Incorrect API key provided."
-    return _error(style, 401, said, "invalid_request_error", "invalid_api_key")
+    return error(style, 401, said, "invalid_request_error", "invalid_api_key")
 
 
 def wrong_content_type() -> Reply:
     """Segmind's manner: one of the four meanings of its 406."""
-    return _error(Style.SEGMIND, 406, "Invalid content type", "", None)
+    return error(Style.SEGMIND, 406, "Invalid content type", "", None)
 
 
 def not_found(method: str, path: str) -> Reply:
     said = f"no {method} {path[:200]} here: POST /v1/chat/completions or /v1/<model>, GET /v1/models or /stats"
-    return _error(Style.OPENAI, 404, said, "invalid_request_error", "unknown_url")
-
-
-def mishap(style: Style, which: Mishap, *, wait: float, wall: float) -> Reply:
-    """Shape a passing error; `wait` is the pause that a 429 asks for. Resets and cuts have no shape."""
-    match which:
-        case Mishap.RATE_LIMITED:
-            return rate_limited(style, wait=wait, wall=wall)
-        case Mishap.BAD_GATEWAY:
-            return Reply(502, _PROXY_PAGE, content_type="text/html")
-        case _:
-            return _error(style, int(which.value), _MESSAGES[which], "server_error", None)
+    return error(Style.OPENAI, 404, said, "invalid_request_error", "unknown_url")
 
 
 def rate_limited(style: Style, *, wait: float, wall: float) -> Reply:
-    """Shape a 429: Segmind names only the moment of its reset, OpenAI the seconds, whole ones and exact ones."""
-    refused = _error(style, 429, _MESSAGES[Mishap.RATE_LIMITED], "requests", "rate_limit_exceeded")
+    """Shape a 429 with the hint of that API."""
+    refused = error(style, 429, SLOW_DOWN, "requests", "rate_limit_exceeded")
+    return Reply(429, refused.body, hint(style, wait=wait, wall=wall))
+
+
+def hint(style: Style, *, wait: float, wall: float) -> dict[str, str]:
+    """Say when to come back: Segmind names only the moment of its reset, OpenAI the seconds, whole ones and exact ones."""
     if style is Style.SEGMIND:
-        return Reply(429, refused.body, {"x-rate-limit-reset-at-utc": _moment(wall + wait)})
-    return Reply(429, refused.body, {"retry-after": str(math.ceil(wait)), "retry-after-ms": str(math.ceil(wait * 1000))})
+        return {"x-rate-limit-reset-at-utc": _moment(wall + wait)}
+    return {"retry-after": str(math.ceil(wait)), "retry-after-ms": str(math.ceil(wait * 1000))}
 
 
 def rate_headers(style: Style, window: RateWindow, now: float) -> dict[str, str]:
@@ -119,7 +105,8 @@ def models() -> Reply:
     )
 
 
-def _error(style: Style, status: int, message: str, type_: str, code: str | None) -> Reply:
+def error(style: Style, status: int, message: str, type_: str, code: str | None) -> Reply:
+    """Shape an error; Segmind's has nothing but the message."""
     if style is Style.SEGMIND:
         return Reply(status, orjson.dumps({"error": message}))
     return Reply(status, orjson.dumps({"error": {"message": message, "type": type_, "param": None, "code": code}}))

@@ -6,10 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config import load_config
+from pipeline.config import load_config, read_yaml
 from pipeline.config.starter import json_schema, starter
+from pipeline.simulate import read_script
 
 CONFIGS = Path(__file__).parents[2] / "configs"
+# What the simulator plays; the others are jobs.
+SCRIPTS = sorted(CONFIGS.glob("rehearse-*.yaml"))
+JOBS = sorted(set(CONFIGS.glob("*.yaml")) - set(SCRIPTS))
 STORIES = {
     "caption-openai-vision",
     "caption-segmind",
@@ -48,15 +52,26 @@ def test_each_choice_in_a_comment_loads_once_it_is_none(tmp_path, provider, imag
 
 
 def test_every_story_has_its_config():
-    assert {path.stem for path in CONFIGS.glob("*.yaml")} >= STORIES
+    assert {path.stem for path in JOBS} >= STORIES
+    assert SCRIPTS
 
 
-@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", JOBS, ids=lambda path: path.stem)
 def test_every_config_that_is_shipped_loads_and_says_in_its_first_line_what_it_is_for(path):
     config = load_config(path)
     assert config.output.place.is_relative_to(CONFIGS.parent / "out")
     assert all(Path(each).is_relative_to(CONFIGS.parent / "data") for each in config.input.path)
     assert path.read_text(encoding="utf-8").startswith("# ")
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
+def test_every_script_that_is_shipped_can_be_played_and_so_can_each_choice_in_a_comment(path, tmp_path):
+    text = path.read_text(encoding="utf-8")
+    assert text.startswith("# ")
+    chosen = re.sub(r"^# (- | {2}\w+:)", r"  \1", text, flags=re.MULTILINE)
+    (tmp_path / "all.yaml").write_text(chosen, encoding="utf-8")
+    shipped, every = (read_script(read_yaml(each), each.name).episodes for each in (path, tmp_path / "all.yaml"))
+    assert 3 < len(shipped) < len(every)
 
 
 def test_the_schema_describes_every_key():

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pipeline.core.retry_after import retry_after
 from pipeline.simulate import shapes
 from pipeline.simulate.answers import Answer
-from pipeline.simulate.faults import Mishap, RateWindow
+from pipeline.simulate.faults import RateWindow
 from pipeline.simulate.shapes import Style
 
 WALL = 1_800_000_000.1234
@@ -59,18 +59,6 @@ def test_openai_tells_its_limit_with_each_answer_and_segmind_does_not():
         "x-ratelimit-reset-requests": "59000ms",
     }
     assert shapes.rate_headers(Style.SEGMIND, window, 101.0) == {}
-
-
-@pytest.mark.parametrize("style", Style)
-@pytest.mark.parametrize("which", [Mishap.RATE_LIMITED, Mishap.SERVER_ERROR, Mishap.BAD_GATEWAY, Mishap.UNAVAILABLE])
-def test_a_mishap_has_its_own_status(style, which):
-    assert shapes.mishap(style, which, wait=1, wall=WALL).status == int(which.value)
-
-
-def test_a_bad_gateway_is_a_proxys_page_and_not_json():
-    reply = shapes.mishap(Style.SEGMIND, Mishap.BAD_GATEWAY, wait=1, wall=WALL)
-    assert reply.content_type == "text/html"
-    assert b"<title>502 Bad Gateway</title>" in reply.body
 
 
 @pytest.mark.parametrize("missing", [True, False])
