@@ -44,6 +44,13 @@ def resolve(endpoint: Endpoint, environment: Mapping[str, str], *, warn: Callabl
     return Secrets(key, headers, (*hidden, *_proxy_password(endpoint.proxy)))
 
 
+def reread(endpoint: Endpoint) -> str | None:
+    """Read the key once more where it is in a file; None where it is not. Raises ConfigError as `resolve` does."""
+    if endpoint.api_key_file is None or endpoint.provider == "simulated":
+        return None
+    return _from_file(endpoint.api_key_file, lambda _: None)
+
+
 def check_plain_http(endpoint: Endpoint, url: str, secrets: Secrets) -> None:
     """Refuse to send a secret in clear text to another machine, unless the config says so."""
     parts = urlsplit(url)

@@ -66,6 +66,12 @@ class Redactor:
     """Replaces these secrets, in the forms in which they travel, wherever they turn up."""
 
     def __init__(self, secrets: Sequence[str] = ()) -> None:
+        self._secrets: tuple[str, ...] = ()
+        self.hide(*secrets)
+
+    def hide(self, *secrets: str) -> None:
+        """Replace these, too, from now on."""
+        self._secrets = secrets = (*self._secrets, *secrets)
         self._any = _Hiding(secret for secret in secrets if len(secret) >= _LEAST_SECRET)
         # `EMPTY` is what people give a local server that wants no key. Replies are paid for and kept as they came: a word
         # that may well be meant is left in them.

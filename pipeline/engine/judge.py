@@ -19,6 +19,7 @@ from pipeline.core.unison import Unison
 from pipeline.engine.feed import Feed, Task
 from pipeline.engine.gate import Gate
 from pipeline.engine.outage import Outage
+from pipeline.engine.rekey import Rekey
 from pipeline.engine.send import Sent
 from pipeline.engine.stop import Stop
 
@@ -77,6 +78,7 @@ class Judge:
         wall: Callable[[], float],
         draw: Callable[[], float],
         notice: Callable[[str], None],
+        rekeyed: Callable[[], bool] = lambda: False,
     ) -> None:
         self.traffic = Traffic()
         self.outage = Outage(
@@ -92,6 +94,7 @@ class Judge:
             notice=notice,
         )
         self._fatal = FatalRule()
+        self._rekey = Rekey(rekeyed, now=now, notice=notice)
         self._unison = Unison()
         self._losses = Losses()
         self._ambient = Ambient()
@@ -129,6 +132,10 @@ class Judge:
                 return self._throttled(task, sent, sent.result, alone=alone)
             case Fault(kind=FaultKind.FATAL):
                 self.outage.alive()
+                if self._rekey.excuses(sent.result, elapsed=sent.elapsed):
+                    if alone:
+                        self._gate.alone()
+                    return Later(0.0)
                 return self._refused(task, sent.result, alone=alone)
             case Fault(kind=FaultKind.LOCAL):
                 return self._short_of_something(task, sent.result, alone=alone)

@@ -1,7 +1,7 @@
 """The run: a feeder, workers, a recorder and a sealer around one transport, until every row is recorded or it is stopped."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 
 from pipeline.core.adaptive import AdaptiveLimit
@@ -50,6 +50,7 @@ class Run:
         threads: Threads,
         clock: Clock = REAL_TIME,
         lacking: Lacking = lambda: None,
+        rekeyed: Callable[[], bool] = lambda: False,
     ) -> None:
         self._work = work
         self._settings = settings
@@ -81,6 +82,7 @@ class Run:
             wall=clock.wall,
             draw=clock.draw,
             notice=observer.notice,
+            rekeyed=rekeyed,
         )
         self._any_reply = False
         self._recorder = Recorder(journal, threads.commit, stop, self._committed)

@@ -97,6 +97,7 @@ class Engine:
                     stop=stop,
                     threads=threads,
                     lacking=self.room.lacking,
+                    rekeyed=endpoint.rekeyed,
                 )
                 return await run.go()
         except* RowcallError as errors:

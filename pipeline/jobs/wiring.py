@@ -10,7 +10,8 @@ from pipeline.checkpoint.record import Record
 from pipeline.checkpoint.room import Room
 from pipeline.config import Config
 from pipeline.config.facts import facts_of
-from pipeline.config.secrets import check_plain_http, resolve
+from pipeline.config.model import Endpoint as EndpointConfig
+from pipeline.config.secrets import check_plain_http, reread, resolve
 from pipeline.core.errors import ConfigError
 from pipeline.core.pricing import Pricing
 from pipeline.core.redact import Redactor
@@ -29,12 +30,16 @@ NOWHERE = "http://127.0.0.1/v1"
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where a job's requests go, what keeps its secrets out of sight, and how they get there."""
+    """Where a job's requests go, what keeps its secrets out of sight, and how they get there.
+
+    `rekeyed` looks whether the key's file holds another key by now, and if so has it used and hidden from then on.
+    """
 
     provider: ChatProvider
     redactor: Redactor
     transport: TransportSettings
     facts: dict[str, str]
+    rekeyed: Callable[[], bool]
 
 
 def build_endpoint(config: Config, *, warn: Callable[[str], None], base_url: str | None = None) -> Endpoint:
@@ -69,7 +74,30 @@ def build_endpoint(config: Config, *, warn: Callable[[str], None], base_url: str
             ca_file=str(endpoint.ca_file) if endpoint.ca_file else None,
         ),
         facts_of(config, provider.url),
+        _Rekeyed(endpoint, provider, redactor, secrets.key),
     )
+
+
+class _Rekeyed:
+    """Reads the key again where it may have changed: in a file. A process's environment stays as it was."""
+
+    def __init__(self, endpoint: EndpointConfig, provider: ChatProvider, redactor: Redactor, key: str | None) -> None:
+        self._endpoint = endpoint
+        self._provider = provider
+        self._redactor = redactor
+        self._key = key
+
+    def __call__(self) -> bool:
+        try:
+            key = reread(self._endpoint)
+        except ConfigError:  # it is being written just now, or is gone: the old one was refused, and that is said
+            return False
+        if key is None or key == self._key:
+            return False
+        self._redactor.hide(key)
+        self._provider.use_key(key)
+        self._key = key
+        return True
 
 
 def _check_authorities(file: Path) -> None:

@@ -55,10 +55,11 @@ class ChatProvider:
         self.url = url_of(dialect, settings)
         self.origin = origin_of(self.url)
         self._dialect = dialect
+        self._settings = settings
         self._redact = redact
         self._hide = hide
         self._wall = wall
-        self._headers = headers_of(dialect, settings)
+        self._headers = dict(headers_of(dialect, settings))
         self._opening = opening_of(settings.params, settings.model if dialect.model_in_body else None)
         self._most_completion = most_completion(settings.params)
 
@@ -80,6 +81,10 @@ class ChatProvider:
             if refusal is not None and response.status != 202:
                 return self._refused(refusal, response, request)
         return self._no_completion(response, request)
+
+    def use_key(self, key: str) -> None:
+        """Send another key from now on, also with requests that are built already: they share these headers."""
+        self._headers |= headers_of(self._dialect, replace(self._settings, key=key))
 
     def credits(self, response: Response) -> float | None:
         """Give what is left on the account, where the endpoint says so with its answers."""

@@ -355,6 +355,32 @@ def test_every_option_has_an_environment_twin(rowcall, tmp_path, job, simulator,
     assert simulator.stats()["requests"] == 4, "--fresh has no twin"
 
 
+def test_a_key_that_is_changed_in_its_file_is_taken_up_in_the_middle_of_a_run(tmp_path, job, simulator):
+    """The first key was replaced before the run began to send, in the file and at the endpoint."""
+    rows(tmp_path, "in/a.csv", range(20))
+    file, new = tmp_path / "key", "sk-canary-4712-abcdefgh"
+    file.write_text("sk-canary-4711-abcdefgh")
+    file.chmod(0o600)
+
+    class Changing:
+        notices: list[str] = []
+
+        def progress(self, now: Progress) -> None:
+            file.write_text(new)
+
+        def notice(self, text: str) -> None:
+            self.notices.append(text)
+
+    with serve(SimulatorSettings(require_key=new, wrong=0.0)) as choosy:
+        job.write_text(job.read_text().replace(simulator.base_url, choosy.base_url))
+        summary = run_job(Job.load(job, {"endpoint.api_key_file": str(file)}), observer=Changing())
+        assert (summary.ok, summary.exit_code) == (20, 0)
+        assert summary.requests <= 24
+    assert any("another one now" in line for line in Changing.notices)
+    file.unlink()
+    assert not any(new.encode() in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+
+
 def test_a_key_shows_nowhere(rowcall, tmp_path, job, monkeypatch):
     key = "sk-canary-4711-abcdefgh"
     monkeypatch.setenv("THE_KEY", key)

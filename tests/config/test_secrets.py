@@ -5,7 +5,7 @@ import os
 import pytest
 
 from pipeline.config.model import Endpoint
-from pipeline.config.secrets import check_plain_http, resolve
+from pipeline.config.secrets import check_plain_http, reread, resolve
 from pipeline.core.errors import ConfigError
 
 KEY = "sk-canary-0123456789"
@@ -162,3 +162,16 @@ def test_a_header_from_a_variable_is_not_sent_in_clear_text_either():
     it = endpoint(api_key_env=None, headers={"X-Team": "env:TEAM"})
     with pytest.raises(ConfigError, match="clear text"):
         check_plain_http(it, "http://10.0.0.1/v1", resolve(it, {"TEAM": "geheim"}, warn=quiet))
+
+
+def test_only_a_key_in_a_file_is_read_again(tmp_path):
+    path = tmp_path / "key"
+    path.write_text(KEY)
+    in_file = endpoint(api_key_env=None, api_key_file=path)
+    assert reread(in_file) == KEY
+    path.write_text("sk-another-0123456789\n")
+    assert reread(in_file) == "sk-another-0123456789"
+    path.write_text("")
+    with pytest.raises(ConfigError, match="empty"):
+        reread(in_file)
+    assert reread(endpoint()) is None

@@ -145,3 +145,10 @@ def test_harmless_text_is_one_short_line_without_controls(text):
 
 def test_harmless_text_is_left_as_it_is():
     assert harmless("Größe: 3 µm, 図") == "Größe: 3 µm, 図"
+
+
+def test_a_secret_that_comes_later_is_hidden_like_the_first() -> None:
+    redactor = Redactor(["sk-first-0123456789"])
+    redactor.hide("sk-second-0123456789")
+    assert redactor.text("sk-first-0123456789 and sk-second-0123456789") == "*** and ***"
+    assert redactor.scrub(b"sk-first-0123456789 sk-second-0123456789") == b"*** ***"

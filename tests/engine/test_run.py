@@ -69,6 +69,7 @@ class Case:
     provider: Provider = field(default_factory=FakeProvider)
     lacking: Callable[[], str | None] = lambda: None
     clock_error: Callable[[float], float] = lambda now: 0.0  # of the wall clock, in seconds
+    rekeyed: Callable[[], bool] = lambda: False
 
 
 def play(case: Case, transports: list[ScriptedTransport] | None = None) -> Seen:
@@ -100,6 +101,7 @@ def play(case: Case, transports: list[ScriptedTransport] | None = None) -> Seen:
                 threads=threads,
                 clock=clock,
                 lacking=case.lacking,
+                rekeyed=case.rekeyed,
             )
             return Seen(await run.go(), case.journal, transport, watcher, loop.time())
         finally:

@@ -166,3 +166,14 @@ def test_the_key_is_in_no_repr() -> None:
 
 def test_the_origin_is_scheme_host_and_port() -> None:
     assert built(EndpointSettings("openai", "m", base_url="http://LocalHost:8000/v1")).origin == "http://localhost:8000"
+
+
+@pytest.mark.parametrize(("provider", "names"), [("openai", ["authorization"]), ("segmind", ["authorization", "x-api-key"])])
+def test_a_new_key_goes_out_with_requests_that_were_built_before_it(provider: str, names: list[str]) -> None:
+    chat = built(EndpointSettings(provider, "m", key=KEY, headers={"x-team": "blue"}))
+    before = chat.encode(PROMPT)
+    chat.use_key("sg-another-0123456789")
+    for request in (before, chat.encode(PROMPT)):
+        assert all(request.headers[name].endswith("sg-another-0123456789") for name in names)
+        assert request.headers["x-team"] == "blue"
+        assert KEY not in "".join(request.headers.values())
