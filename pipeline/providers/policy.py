@@ -145,6 +145,7 @@ RULES: Sequence[Rule] = (
     Rule("forbidden content", REJECTED, "content_policy", {403}, words=POLICY),
     Rule("firewall", DOWN, "bad_gateway", {403}, test=_is_firewall),
     Rule("access", FATAL, "forbidden", {403}),
+    Rule("model by code", FATAL, "not_found", _UNPROCESSABLE, codes=_any_of("model_not_found")),
     Rule("model or path", FATAL, "not_found", {404, 410}),
     Rule("wrong URL", FATAL, "bad_request", {405, 407, 415, 426, 505, *range(300, 400)}),
     Rule("content type", FATAL, "bad_request", {406}, words=CONTENT_TYPE),

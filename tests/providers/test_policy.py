@@ -39,6 +39,17 @@ def error(message: str, **fields: object) -> dict[str, object]:
     return {"error": {"message": message, **fields}}
 
 
+MONEY = (
+    "insufficient_quota",
+    "credit_balance_exhausted",
+    "organization_spend_limit_exceeded",
+    "project_spend_limit_exceeded",
+    "organization_usage_limit_exceeded",
+    "billing_hard_limit_reached",
+    "enforced_spend_limit_reached",
+    "billing_error",
+    "insufficient_credits",
+)
 SEGMIND = [
     pytest.param(400, {"error": "Bad Request"}, REJECTED, "bad_request", id="Bad Request"),
     pytest.param(401, {"error": "Unauthorized"}, FATAL, "unauthorized", id="Unauthorized"),
@@ -105,18 +116,27 @@ def test_segmind_s_statuses_mean_what_its_pages_say(status: int, body: object, k
         *[
             pytest.param(status, error("no", code=code), id=f"{code}-{status}")
             for status in (200, 400, 402, 403, 406, 429)
-            for code in ("insufficient_quota", "billing_hard_limit_reached")
+            for code in MONEY
         ],
+        *[pytest.param(429, error("no", type=code), id=f"type-{code}") for code in MONEY],
         *[
-            pytest.param(429, error("no", type=code), id=f"type-{code}")
-            for code in (
-                "credit_balance_exhausted",
-                "organization_spend_limit_exceeded",
-                "project_spend_limit_exceeded",
-                "organization_usage_limit_exceeded",
-                "enforced_spend_limit_reached",
-                "billing_error",
-                "insufficient_credits",
+            pytest.param(status, error(f"Sorry: {words}."), id=f"{words}-{status}")
+            for status in (401, 402, 403, 406, 429)
+            for words in (
+                "insufficient credits",
+                "insufficient balance",
+                "insufficient funds",
+                "insufficient quota",
+                "credit balance is too low",
+                "exceeded your current quota",
+                "spend limit",
+                "spending limit",
+                "crossed budget",
+                "exceeded budget",
+                "budget_exceeded",
+                "payment required",
+                "billing",
+                "no credits found",
             )
         ],
         pytest.param(
@@ -377,6 +397,85 @@ def test_each_answer_falls_to_its_rule(
     found = fault(status, body, headers)
     assert (found.kind, found.error_kind, found.status) == (kind, error_kind, status)
     assert found.message
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "error_kind"),
+    [
+        pytest.param(
+            401,
+            error("Invalid API Key", type="authentication_error", code=401),
+            *(FATAL, "unauthorized"),
+            id="llama.cpp-wrong-key",
+        ),
+        pytest.param(
+            503, error("Loading model", type="unavailable_error", code=503), TRANSIENT, "bad_gateway", id="llama.cpp-loading"
+        ),
+        pytest.param(
+            400,
+            error(
+                "You passed 5000 input tokens and requested 100 output tokens. However, the model's context length is only 4096"
+            ),
+            *(REJECTED, "too_large"),
+            id="vllm-new-words",
+        ),
+        pytest.param(500, error("EngineDeadError: engine is dead"), TRANSIENT, "server_error", id="vllm-engine-dead"),
+        pytest.param(404, error("The model `x` does not exist", code=404), FATAL, "not_found", id="vllm-unknown-model"),
+        pytest.param(
+            400, error("The model `x` does not exist", code="model_not_found"), FATAL, "not_found", id="unknown-model-in-a-400"
+        ),
+        pytest.param(503, error("Model x is currently loading"), TRANSIENT, "bad_gateway", id="hugging-face-loading"),
+        pytest.param(500, error("no available capacity"), TRANSIENT, "server_error", id="no-capacity"),
+        pytest.param(503, error("x", code="server_is_overloaded"), TRANSIENT, "bad_gateway", id="openai-overloaded"),
+        pytest.param(503, error("Please slow down"), THROTTLED, "rate_limited", id="slow-down-in-words"),
+        pytest.param(
+            400,
+            error("Invalid model name passed in model=x. Call `/v1/models` to view available models", code="400"),
+            # Words alone of a 400 may be one row's doing: if they come for the first rows of a job, its guard stops it.
+            *(REJECTED, "bad_request"),
+            id="litellm-unknown-model",
+        ),
+        pytest.param(
+            400, error("No connected db.", type="no_db_connection", code="400"), REJECTED, "bad_request", id="litellm-wrong-key"
+        ),
+        pytest.param(500, b"Internal Server Error", TRANSIENT, "server_error", id="litellm-empty-key"),
+        pytest.param(
+            500,
+            error("litellm.APIError: Connection reset by peer", type="api_error", code="500"),
+            *(TRANSIENT, "server_error"),
+            id="litellm-upstream-reset",
+        ),
+        pytest.param(
+            429,
+            error("litellm.RateLimitError: too fast", type="throttling_error", code="429"),
+            *(THROTTLED, "rate_limited"),
+            id="litellm-rate-limit",
+        ),
+        pytest.param(403, error("x", code="unsupported_country_region_territory"), FATAL, "forbidden", id="openai-country"),
+        pytest.param(403, error("insufficient_scope"), FATAL, "forbidden", id="scope"),
+        pytest.param(
+            406,
+            {"error": "Insufficient credits: balance 0.4, required 0.5"},
+            FATAL,
+            "insufficient_credits",
+            id="too-few-for-this-call",
+        ),
+    ],
+)
+def test_what_real_servers_were_seen_to_say(status: int, body: object, kind: FaultKind, error_kind: str) -> None:
+    found = fault(status, body)
+    assert (found.kind, found.error_kind, found.status) == (kind, error_kind, status)
+
+
+@pytest.mark.parametrize("status", [*range(520, 524), *range(525, 528), 530, 502, 503])
+def test_a_gateway_with_nobody_behind_it_is_no_fault_of_the_row(status: int) -> None:
+    for body, headers in ((b"", {}), (b"<html><title>Oops</title></html>", PAGE), (b'{"error":"no"}', {})):
+        found = fault(status, body, headers)
+        assert (found.kind, found.error_kind, found.ambiguous) == (TRANSIENT, "bad_gateway", False)
+
+
+def test_litellm_s_copy_of_the_hint_is_heeded() -> None:
+    assert fault(429, error("too fast"), {"llm_provider-retry-after": "60"}).retry_after == 60.0
 
 
 @pytest.mark.parametrize(
