@@ -7,14 +7,17 @@ import ssl
 
 import pytest
 
-from pipeline.core.types import Fault, FaultKind, Response
+from pipeline.core.types import Fault, FaultKind, Reply, Response
 from pipeline.engine import transport as module
+from pipeline.engine.send import Sent, send
 from pipeline.engine.settings import TransportSettings
 from pipeline.engine.transport import HttpTransport
-from tests.engine.raw import BODY, HEAD, OK, listening, posts, read_request, request, run, saying
+from tests.engine.raw import BODY, HEAD, OK, PROVIDER, listening, posts, read_request, request, run, saying
 
 pytestmark = pytest.mark.network
 SETTINGS = TransportSettings(5.0, "rowcall/test")
+REPLY = b'{"choices":[{"message":{"content":"right"}}]}'
+OK_REPLY = HEAD + b"Content-Length: %d\r\n\r\n" % len(REPLY) + REPLY
 
 
 def test_an_answer_comes_back_whole_with_lower_case_headers():
@@ -195,6 +198,28 @@ def test_a_server_that_closes_after_each_answer_without_a_word_is_believed_at_la
     assert not any(lost[600:])
     assert len(notices) == 1
     assert "gets its own" in notices[0]
+
+
+def test_a_row_that_meets_a_closed_connection_is_answered_by_a_new_one_even_if_all_kept_ones_are_closed():
+    """The server closes every connection at its second request: a row may meet that once, and not twice."""
+
+    async def main() -> list[Sent]:
+        async with listening(saying(OK_REPLY, b"")) as port, HttpTransport(TransportSettings(30.0, "rowcall/test")) as http:
+            now = asyncio.get_running_loop().time
+
+            async def row() -> Sent:
+                return await send(request(port), http, PROVIDER, now=now, may_resend=True)
+
+            sent: list[Sent] = []
+            for at_once in [16, 8] * 5:  # sixteen connections are kept, all of them closed, when eight rows go out
+                async with asyncio.TaskGroup() as group:
+                    sending = [group.create_task(row()) for _ in range(at_once)]
+                sent += [each.result() for each in sending]
+            return sent
+
+    sent: list[Sent] = run(main())
+    assert all(isinstance(each.result, Reply) for each in sent)
+    assert any(each.requests == 2 for each in sent)
 
 
 # -- addresses
