@@ -73,6 +73,17 @@ def write_durably(path: Path, content: bytes, *, private: bool, temporary: Path 
     sync_folder(path.parent)
 
 
+def remove(path: Path) -> None:
+    """Remove a file that the journal does not name any more, if it is there. Raises StoppedError: the next run will do it."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise StoppedError(
+            f"{path}: cannot be removed ({error.strerror or error}); what is recorded is intact: "
+            "see that the disk is sound, then run again"
+        ) from error
+
+
 def sha256_of(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -75,6 +75,8 @@ class JournalFile:
         found = run("PRAGMA quick_check(1)").fetchone()[0]
         if found != "ok":
             raise DamagedError(f"{self.path}: the journal is damaged ({' '.join(str(found).split())})")
+        # The log exists by now. SQLite syncs its name too, but passes over an error: a power cut could then take every commit.
+        files.sync_folder(self.path.parent)
         self.used_bytes = self._used()
 
     def version(self) -> int:
@@ -182,9 +184,10 @@ class JournalFile:
 
 
 def make_file(path: Path) -> None:
-    """Make an empty database file, mode 0600, which SQLite's own files beside it inherit."""
-    files.create(path, private=True).close()
-    files.sync_folder(path.parent)
+    """Make an empty database file, mode 0600, which SQLite's own files beside it inherit. Raises StoppedError."""
+    with _opening(path):
+        files.create(path, private=True).close()
+        files.sync_folder(path.parent)
 
 
 def check_file(path: Path) -> None:
@@ -199,7 +202,7 @@ def check_file(path: Path) -> None:
         )
 
 
-def _primary(error: sqlite3.Error) -> int:
+def _primary(error: sqlite3.Error | OSError) -> int:
     """Give SQLite's own code without what extends it, 0 where the error is not SQLite's."""
     return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
 
@@ -210,7 +213,7 @@ def _opening(path: Path) -> Iterator[None]:
         yield
     except UnicodeDecodeError as error:
         raise DamagedError(f"{path}: the journal is damaged (its tables cannot be read)") from error
-    except sqlite3.Error as error:
+    except (sqlite3.Error, OSError) as error:
         code = _primary(error)
         if code in _DAMAGE:
             raise DamagedError(f"{path}: the journal is damaged ({error})") from error

@@ -71,7 +71,7 @@ def read(layout: Layout, kept: KeptFile) -> Iterator[pa.RecordBatch]:
 
 def remove(layout: Layout, kept: KeptFile | None) -> None:
     if kept is not None:
-        (layout.kept / kept.name).unlink(missing_ok=True)
+        files.remove(layout.kept / kept.name)
 
 
 def names(layout: Layout) -> Iterator[Path]:

@@ -72,7 +72,8 @@ def hold(layout: Layout, what: str = "run", wait: float = READER_PATIENCE_S) -> 
 
 def _free(descriptor: int) -> None:
     try:
-        os.ftruncate(descriptor, 0)
+        with suppress(OSError):  # the name in it only informs; a failing disk must not hide how the run ended
+            os.ftruncate(descriptor, 0)
     finally:
         os.close(descriptor)
 

@@ -48,10 +48,10 @@ def seal(book: Book, layout: Layout, entry: PartEntry) -> None:
 
 
 def remove_older(layout: Layout, entry: PartEntry) -> None:
-    """Remove the files of a part's entry that a later entry has replaced."""
+    """Remove the files of a part's entry that a later entry has replaced. Raises StoppedError."""
     kept.remove(layout, entry.kept)
     if entry.file is not None:
-        (layout.parts / entry.file.name).unlink(missing_ok=True)
+        files.remove(layout.parts / entry.file.name)
 
 
 def check(book: Book, layout: Layout, entry: PartEntry, *, deep: bool = False) -> None:

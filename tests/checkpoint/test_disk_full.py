@@ -1,8 +1,10 @@
 """A disk that is full or failing, anywhere but in the journal: nothing is lost or left over, and it may be tried again."""
 
 import errno
+import os
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -81,3 +83,25 @@ def test_a_disk_that_is_really_full_from_some_point_on(tmp_path: Path, at: str) 
 
 def long(row: int) -> Outcome:
     return ok(row, random.Random(row).randbytes(8000).hex())
+
+
+@pytest.mark.parametrize("name", ["kept-000000", "part-000000"])
+def test_a_file_that_cannot_be_removed_stops_the_run_and_goes_with_the_next(
+    desk: Desk, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unlink = os.unlink
+
+    def refuse(path: Path, **how: Any) -> None:
+        if name in str(path) and not str(path).endswith(".tmp"):
+            raise OSError(errno.EIO, "broken", str(path))
+        unlink(path, **how)
+
+    record = desk.open()
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "unlink", refuse)
+        with pytest.raises(StoppedError, match=rf"{name}\S*: cannot be removed \(broken\); what is recorded is intact"):
+            desk.finish(record)
+    record.close()
+    desk.run()
+    assert desk.table().num_rows == 23
+    assert set(desk.asked.values()) == {1}

@@ -1,3 +1,4 @@
+import errno
 import shutil
 import sqlite3
 import threading
@@ -5,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.checkpoint import journal
+from pipeline.checkpoint import files, journal
 from pipeline.checkpoint.journal import JournalFile
 from pipeline.core.errors import BusyError, DamagedError, FullError, MismatchError, StoppedError
 from tests.small_disk import small_disk
@@ -55,6 +56,28 @@ def test_the_log_beside_an_open_journal_is_private_too(path: Path) -> None:
         "journal.db-wal": 0o600,
     }
     file.close()
+
+
+def test_a_log_whose_name_may_be_lost_is_not_written_to(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite says nothing when the folder's sync fails, and a power cut would then take the log with every commit in it."""
+
+    def failing(folder: Path) -> None:
+        assert folder == path.parent
+        assert (folder / "journal.db-wal").exists()
+        raise OSError(errno.EIO, "broken")
+
+    monkeypatch.setattr(files, "sync_folder", failing)
+    with pytest.raises(StoppedError, match="broken"):
+        JournalFile(path)
+
+
+def test_a_journal_whose_own_name_may_be_lost_is_not_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(folder: Path) -> None:
+        raise OSError(errno.EIO, "broken")
+
+    monkeypatch.setattr(files, "sync_folder", failing)
+    with pytest.raises(StoppedError, match="broken"):
+        journal.make_file(tmp_path / "journal.db")
 
 
 def test_nobody_else_can_open_it_meanwhile(path: Path) -> None:

@@ -1,3 +1,4 @@
+import errno
 import os
 import signal
 import subprocess
@@ -9,7 +10,7 @@ import pytest
 
 from pipeline.checkpoint import lock, progress_file
 from pipeline.checkpoint.layout import Layout, make_folder
-from pipeline.core.errors import BusyError, OutputError
+from pipeline.core.errors import BusyError, OutputError, StoppedError
 
 HOLD = """
 import sys, time
@@ -185,3 +186,14 @@ def test_who_waited_while_the_record_was_set_aside_does_not_hold_the_old_one(lay
         make_folder(layout)
         with lock.hold(layout):
             assert os.path.samefile(layout.lock, layout.folder / "lock")
+
+
+def test_a_disk_that_fails_at_the_end_does_not_hide_how_the_run_ended(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(descriptor: int, length: int) -> None:
+        raise OSError(errno.EIO, "broken")
+
+    with pytest.raises(StoppedError, match="how it ended"), lock.hold(layout):
+        monkeypatch.setattr(os, "ftruncate", failing)
+        raise StoppedError("how it ended")
+    with lock.hold(layout):
+        pass
