@@ -323,9 +323,16 @@ class Attacks:
 
 
 def attack(
-    job: JobOnDisk, sim: Simulator, start: Callable[[], Running], *, kills: int, requests: int, chance: random.Random
+    job: JobOnDisk,
+    sim: Simulator,
+    start: Callable[[], Running],
+    *,
+    kills: int,
+    requests: int,
+    chance: random.Random,
+    strike: Callable[[Running], bool] = Running.kill,
 ) -> Attacks:
-    """Start the job and kill -9 it at a random moment, again and again, without finishing it.
+    """Start the job and strike it (kill -9 it) at a random moment, again and again, without finishing it.
 
     A kill strikes within the next `requests` arrivals; one in eight strikes while the command starts up.
     """
@@ -334,7 +341,7 @@ def attack(
     while attacks.kills < kills:
         running = start()
         _await_moment(running, sim, requests, chance)
-        if not running.kill():
+        if not strike(running):
             attacks.wrong.append(f"the run ended by itself before kill {attacks.kills + 1}: {running.err.read_text()[-300:]}")
             return attacks
         served, now = sim.served(), job.look()
