@@ -200,7 +200,10 @@ def killed_at_every_call(bench: Bench) -> Claims:
 
 
 def full_disk_at_every_call(bench: Bench) -> Claims:
-    what, goal = "ENOSPC from every write, fsync, rename … on, then resumed", f"exit 3 or 5, one line why; 0 lost, twice ≤ {WIDTH}"
+    what, goal = (
+        "ENOSPC from every write, fsync, rename … on, then resumed",
+        f"exit 3 or 5, one line why; 0 lost, twice ≤ {WIDTH}",
+    )
     if (why := why_no_strace()) is not None:
         yield Claim(what, goal, why, None)
         return
