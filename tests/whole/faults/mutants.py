@@ -251,7 +251,7 @@ def yaml_attack(data: bytes, chance: random.Random) -> bytes:
 
 def gzip_bomb(data: bytes, chance: random.Random) -> bytes:
     unit = chance.choice((b"x", b"\n", b'"', b"a,b,c\n"))
-    return data + gzip.compress(unit * (80_000_000 // len(unit)), 1)
+    return data + gzip.compress(unit * (20_000_000 // len(unit)), 1)
 
 
 def second_member(data: bytes, chance: random.Random) -> bytes:
