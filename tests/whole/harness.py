@@ -281,7 +281,10 @@ def write_pictures(path: Path, rows: int, size: int) -> Path:
 
 def mistakes_in(output: Path, kept: Mapping[str, Sequence[Any]]) -> list[str]:
     """Prove that the output is the input plus each row's own answer; give what is wrong, nothing if all is well."""
-    table = pq.read_table(output)
+    try:
+        table = pq.read_table(output)
+    except (pa.ArrowException, OSError) as error:
+        return [f"the output cannot be read: {error}"]
     wrong = []
     for name, values in kept.items():
         if table[name].to_pylist() != list(values):

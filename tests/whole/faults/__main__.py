@@ -16,6 +16,7 @@ from tests.whole.faults.refusals import at_start, days, fatal, hints, single
 from tests.whole.faults.secrets import secrets
 from tests.whole.faults import syscalls
 from tests.whole.faults import power, syscalls
+from tests.whole.faults import crash, power, syscalls
 from tests.whole.table import Trial, tried
 
 # Name -> trials that may run at the same time. Those that saturate the machine stand alone.
@@ -35,6 +36,8 @@ TRIALS: dict[str, tuple[Trial, ...]] = {
     "start": (at_start,),
     "outages": OUTAGES,
     "pace": PACES,
+    "kills": (crash.kills,),
+    "terms": (crash.terms,),
     "killed-at": (syscalls.killed_at_every_call,),
     "full-at": (syscalls.full_disk_at_every_call,),
     "failing-at": (syscalls.failing_disk_at_every_call,),

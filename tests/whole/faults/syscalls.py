@@ -26,7 +26,8 @@ MOST = 400
 HARMLESS = {
     "progress and summary, which only speak of the run": r"/(progress|summary)\.json",
     "who holds the lock, which only informs": r"/lock>",
-    "the log folded into the journal at the end: the log still has it": r"^(pwrite64|fdatasync|ftruncate)\(\d+<[^>]*/journal\.db(-wal>, 0\)|>)",
+    "the log folded into the journal at the end: the log still has it": r"^(pwrite64|fdatasync|ftruncate).*/journal\.db>",
+    "the log emptied after that": r"^ftruncate.*/journal\.db-wal>",
     "the log's sync before that, and its removal after": r"(fdatasync|unlink).*/journal\.db-wal",
     "the folder's sync by SQLite: we sync it again": r"^fdatasync\(\d+<[^>]*\.rowcall>",
     "a probe that stays": r"^unlink\(.*/\.rowcall-probe-",
@@ -119,7 +120,7 @@ class Sweep:
         wrong = [] if blow.kills else list(_badly_ended(struck, run.err, sent))
         again = self._bench.run("run", job.config, "-q", command=self._command)
         wrong += [f"the same command again: exit {again.code} {again.err[-300:]}"] if again.code or again.err else []
-        wrong += mistakes_in(job.output, kept_of_csv(ROWS)) if job.output.exists() else ["no output"]
+        wrong += mistakes_in(job.output, kept_of_csv(ROWS))
         wrong += [f"left over: {path}" for path in _left_over(job.output.parent)]
         return replace(struck, twice=sim.served() - served - ROWS, wrong=wrong)
 
@@ -178,7 +179,7 @@ def summed(what: str, goal: str, struck: Sequence[Struck], *, threads: int = 1) 
     """Make one claim of many blows."""
     bad = [each for each in struck if each.wrong or each.twice > WIDTH]
     counts = Counter(each.blow.call for each in struck)
-    codes = Counter(each.code for each in struck)
+    codes = Counter("0 where nothing rests on it" if each.code == 0 else str(each.code) for each in struck)
     seen = f"{len(struck)} points ({', '.join(f'{call} {counts[call]}' for call in counts)}), exits"
     seen += f" {', '.join(f'{code} ×{times}' for code, times in sorted(codes.items()))};"
     seen += f" {len(bad)} wrong, twice at most {max((each.twice for each in struck), default=0)}"
