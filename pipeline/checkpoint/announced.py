@@ -8,7 +8,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from pipeline.checkpoint import files, sealing
+from pipeline.checkpoint import files, job_file, sealing
 from pipeline.checkpoint.book import Book
 from pipeline.checkpoint.entries import Announced, OutputFile
 from pipeline.checkpoint.layout import Layout
@@ -57,6 +57,7 @@ def finish(book: Book, layout: Layout, announced: Announced) -> None:
     marked = [replace(each, state="published", file=None) for each in done]
     book.put_outputs(outputs, marked, only=not layout.is_directory, finished=True)
     book.step("publish: marked")
+    job_file.keep(book, layout)
     for entry in done:
         sealing.remove_older(layout, entry)
         book.step("publish: part removed")

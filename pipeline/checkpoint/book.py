@@ -23,7 +23,7 @@ from pipeline.core.types import Outcome, Part, Reply
 Entry = tuple[int, bytes, int]  # id, body, checksum of both: a row of any table
 
 # The ids in the table `meta`.
-_RECORD, _COMMITTED, _JOB, _ANNOUNCED = range(4)
+RECORD, COMMITTED, JOB, ANNOUNCED = range(4)
 
 # Rows read between two commits while a part is sealed: the lock is held about a millisecond.
 CHUNK_ROWS = 500
@@ -45,12 +45,12 @@ class Book:
             parts = [self._checked(*each) for each in db.execute("SELECT id, body, crc FROM parts ORDER BY id")]
             outputs = [self._checked(*each) for each in db.execute("SELECT id, body, crc FROM outputs ORDER BY id")]
             self._redo: int = db.execute("SELECT count(*) FROM redo").fetchone()[0]
-        if not {_RECORD, _COMMITTED} <= meta.keys():
+        if not {RECORD, COMMITTED} <= meta.keys():
             raise self._damaged("its first entries are gone")
-        self.id = meta[_RECORD].decode()
-        self.committed = int(meta[_COMMITTED])
-        self.job = StoredJob.from_bytes(meta[_JOB]) if _JOB in meta else None
-        self.announced = Announced.from_bytes(meta[_ANNOUNCED]) if _ANNOUNCED in meta else None
+        self.id = meta[RECORD].decode()
+        self.committed = int(meta[COMMITTED])
+        self.job = StoredJob.from_bytes(meta[JOB]) if JOB in meta else None
+        self.announced = Announced.from_bytes(meta[ANNOUNCED]) if ANNOUNCED in meta else None
         self.outputs: Mapping[str, OutputFile] = {
             each.name: each for each in (OutputFile(**orjson.loads(body)) for body in outputs)
         }
@@ -115,7 +115,7 @@ class Book:
         with self.journal.transaction() as db:
             db.execute("DELETE FROM files")
             db.execute("DELETE FROM parts")
-            db.execute("DELETE FROM meta WHERE id = ?", (_JOB,))
+            db.execute("DELETE FROM meta WHERE id = ?", (JOB,))
         with self._memory:
             self._parts, self._starts = [], []
         self.job = None
@@ -139,7 +139,7 @@ class Book:
             changed = self._retallied(outcomes, replaced)
             self._put(db, changed)
             db.executemany("DELETE FROM outcomes WHERE id = ?", [(row,) for row in replaced])
-            rows = [_entry(each.row, codec.encode(each)) for each in outcomes]
+            rows = [stored(each.row, codec.encode(each)) for each in outcomes]
             new = [each for each in rows if each[0] in replaced or self.entry_at(each[0]).state == "open"]
             before = db.total_changes
             db.executemany("INSERT INTO outcomes VALUES (?, ?, ?) ON CONFLICT (id) DO NOTHING", new)
@@ -214,7 +214,7 @@ class Book:
         count = 0
         with self.journal.transaction() as db:
             for outcome in old:
-                values = _entry(outcome.row, codec.encode(codec.outline(outcome)))
+                values = stored(outcome.row, codec.encode(codec.outline(outcome)))
                 count += db.execute("INSERT INTO redo VALUES (?, ?, ?) ON CONFLICT (id) DO NOTHING", values).rowcount
         self._take([], redone=-count)
         return count
@@ -237,7 +237,7 @@ class Book:
                 db.execute("DELETE FROM outputs")
             db.executemany(
                 "INSERT OR REPLACE INTO outputs VALUES (?, ?, ?)",
-                [_entry(each.part or 0, orjson.dumps(each)) for each in outputs],
+                [stored(each.part or 0, orjson.dumps(each)) for each in outputs],
             )
             self._put(db, published)
             if finished:
@@ -250,7 +250,7 @@ class Book:
 
     def put_job(self, job: StoredJob) -> None:
         with self.journal.transaction() as db:
-            db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?, ?)", _entry(_JOB, job.to_bytes()))
+            db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?, ?)", stored(JOB, job.to_bytes()))
         self.job = job
 
     def files(self) -> list[StoredFile]:
@@ -261,7 +261,7 @@ class Book:
     def put_files(self, files: Iterable[StoredFile]) -> None:
         with self.journal.transaction() as db:
             db.executemany(
-                "INSERT OR REPLACE INTO files VALUES (?, ?, ?)", [_entry(each.id, orjson.dumps(each)) for each in files]
+                "INSERT OR REPLACE INTO files VALUES (?, ?, ?)", [stored(each.id, orjson.dumps(each)) for each in files]
             )
 
     def runs(self) -> list[StoredRun]:
@@ -271,7 +271,7 @@ class Book:
 
     def put_runs(self, runs: Iterable[StoredRun]) -> None:
         with self.journal.transaction() as db:
-            db.executemany("INSERT OR REPLACE INTO runs VALUES (?, ?, ?)", [_entry(each.id, orjson.dumps(each)) for each in runs])
+            db.executemany("INSERT OR REPLACE INTO runs VALUES (?, ?, ?)", [stored(each.id, orjson.dumps(each)) for each in runs])
 
     # Below: inside transactions
 
@@ -293,20 +293,20 @@ class Book:
 
     @staticmethod
     def _put(db: sqlite3.Connection, entries: Iterable[PartEntry]) -> None:
-        values = [_entry(each.part.id, each.to_bytes()) for each in entries]
+        values = [stored(each.part.id, each.to_bytes()) for each in entries]
         db.executemany("INSERT OR REPLACE INTO parts VALUES (?, ?, ?)", values)
 
     @staticmethod
     def _put_announced(db: sqlite3.Connection, announced: Announced | None) -> None:
         if announced is None:
-            db.execute("DELETE FROM meta WHERE id = ?", (_ANNOUNCED,))
+            db.execute("DELETE FROM meta WHERE id = ?", (ANNOUNCED,))
         else:
-            db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?, ?)", _entry(_ANNOUNCED, announced.to_bytes()))
+            db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?, ?)", stored(ANNOUNCED, announced.to_bytes()))
 
     def _raise_committed(self, db: sqlite3.Connection, count: int) -> int:
-        body, crc = db.execute("SELECT body, crc FROM meta WHERE id = ?", (_COMMITTED,)).fetchone() or (b"", -1)
-        committed = int(self._checked(_COMMITTED, body, crc)) + count
-        db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?, ?)", _entry(_COMMITTED, b"%d" % committed))
+        body, crc = db.execute("SELECT body, crc FROM meta WHERE id = ?", (COMMITTED,)).fetchone() or (b"", -1)
+        committed = int(self._checked(COMMITTED, body, crc)) + count
+        db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?, ?)", stored(COMMITTED, b"%d" % committed))
         return committed
 
     def _take(self, entries: Iterable[PartEntry], *, redone: int = 0, committed: int = 0) -> None:
@@ -326,12 +326,12 @@ class Book:
         return body
 
     def _damaged(self, what: str) -> DamagedError:
-        return DamagedError(f"{self.journal.path}: the journal is damaged: {what}; put the record folder back from a copy")
+        return DamagedError(f"{self.journal.path}: the journal is damaged: {what}")
 
 
-def first_entries(record: str) -> list[Entry]:
+def first_entries(record: str, committed: int = 0) -> list[Entry]:
     """Give the entries that a new book begins with; `record` is its id."""
-    return [_entry(_RECORD, record.encode()), _entry(_COMMITTED, b"0")]
+    return [stored(RECORD, record.encode()), stored(COMMITTED, b"%d" % committed)]
 
 
 def _is_worse(new: Outcome, old: Outcome | None) -> bool:
@@ -339,5 +339,6 @@ def _is_worse(new: Outcome, old: Outcome | None) -> bool:
     return old is not None and isinstance(old.result, Reply) and not isinstance(new.result, Reply)
 
 
-def _entry(id_: int, body: bytes) -> Entry:
+def stored(id_: int, body: bytes) -> Entry:
+    """Give a row as every table holds it."""
     return id_, body, codec.checksum(id_, body)

@@ -20,6 +20,7 @@ from pipeline.core.errors import BusyError, DamagedError, FullError, MismatchErr
 
 APPLICATION_ID = 0x726F7763  # "rowc"
 VERSION = 1
+_IMPLAUSIBLE = 1000  # no version of ours, but a flipped bit
 
 # All of one shape: a number, a body of JSON, and a checksum over both. No index but the rowid, so that nothing can
 # disagree with the rows. One statement each: executescript() would commit in between.
@@ -28,7 +29,8 @@ TABLES = tuple(
     for name in ("meta", "parts", "outcomes", "redo", "files", "runs", "outputs")
 )
 
-_DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+# SQLITE_ERROR: what a head with a flipped bit is taken for, a format of the future.
+_DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT, sqlite3.SQLITE_ERROR}
 _LOCKED = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 
@@ -85,11 +87,11 @@ class JournalFile:
             version: int = db.execute("PRAGMA user_version").fetchone()[0]
             application: int = db.execute("PRAGMA application_id").fetchone()[0]
             made = [sql for (sql,) in db.execute("SELECT CAST(sql AS BLOB) FROM sqlite_master ORDER BY rowid")]
-        if version > VERSION:
+        if VERSION < version < _IMPLAUSIBLE:
             raise MismatchError(f"{self.path}: was written by a newer rowcall; upgrade rowcall to go on with this job")
-        if version and application != APPLICATION_ID:
+        if not 0 <= version < _IMPLAUSIBLE or (version and application != APPLICATION_ID):
             raise DamagedError(f"{self.path}: is no rowcall journal")
-        if version and made != [each.encode() for each in TABLES]:
+        if (version or made) and made != [each.encode() for each in TABLES]:
             raise DamagedError(f"{self.path}: the journal is damaged (its tables are not as they were made)")
         return version
 
@@ -215,7 +217,8 @@ def _opening(path: Path) -> Iterator[None]:
         raise DamagedError(f"{path}: the journal is damaged (its tables cannot be read)") from error
     except (sqlite3.Error, OSError) as error:
         code = _primary(error)
-        if code in _DAMAGE:
+        # A file that we may write and SQLite will not has a head that says so.
+        if code in _DAMAGE or (code == sqlite3.SQLITE_READONLY and os.access(path, os.W_OK)):
             raise DamagedError(f"{path}: the journal is damaged ({error})") from error
         if code in _LOCKED:
             raise BusyError(f"{path}: another program has the journal open; close it and run again") from error

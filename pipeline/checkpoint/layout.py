@@ -14,7 +14,7 @@ from pipeline.core.errors import FullError, OutputError, StoppedError
 # SQLite needs some room only to open a journal that was not closed.
 LEAST_FREE_BYTES = 16 * 1024 * 1024
 
-_OUR_NAMES = {"parts", "kept", "staged", "journal.db-wal", "summary.json"}
+_OUR_NAMES = {"parts", "kept", "staged", "journal.db-wal", "mark", "job.json", "summary.json"}
 _COMES_BACK = files.OUT_OF_SPACE | {errno.EIO}
 
 

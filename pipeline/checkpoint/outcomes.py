@@ -51,10 +51,7 @@ def checksum(id_: int, body: bytes) -> int:
 def decode_checked(row: int, body: bytes, crc: int) -> Outcome:
     """Read a stored outcome. Raises DamagedError if it is not what was stored for this row."""
     if not isinstance(body, bytes) or checksum(row, body) != crc:
-        raise DamagedError(
-            f"the journal is damaged at row {row}: the outcome recorded for it fails its checksum; "
-            "put the record folder back from a copy, or pay for every row again with --fresh"
-        )
+        raise DamagedError(f"the journal is damaged at row {row}: the outcome recorded for it fails its checksum")
     return decode(row, body)
 
 

@@ -81,7 +81,7 @@ def read_rows(path: Path, start: int, stop: int, schema: pa.Schema | None = None
         with pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False) as file:
             yield from _read(file, start, stop, schema)
     except _UNREADABLE as error:
-        raise DamagedError(f"{path}: cannot be read back ({_one_line(error)}); put it back from a copy") from error
+        raise DamagedError(f"{path}: cannot be read back ({_one_line(error)})") from error
 
 
 def can_hold(field: "pa.Field[Any]") -> bool:

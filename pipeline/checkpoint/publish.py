@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import orjson
 import pyarrow as pa
 
-from pipeline.checkpoint import files, parquet, sealing
+from pipeline.checkpoint import files, job_file, parquet, sealing
 from pipeline.checkpoint.announced import MANIFEST, finish, remove_leftovers, temporary_name
 from pipeline.checkpoint.book import Book
 from pipeline.checkpoint.entries import Announced, OutputFile
@@ -38,10 +38,14 @@ def publish(record: "Record", *, metadata: Mapping[str, object]) -> None:
     if unsealed := [state.part.id for state in record.parts() if not state.sealed]:
         raise ValueError(f"parts {unsealed} are not sealed")
     verify_output(record)
+    for entry in [each for each in book.parts if each.state == "sealed"]:
+        # Checksums of pages cover their content; what stands between pages, and the footer, only this does.
+        sealing.check(book, layout, entry, deep=True)
     record.ballast.put_down()  # no reply is to come any more: its room is better used here
     try:
         announced = _write_folder(book, layout, metadata) if layout.is_directory else _write_file(book, layout, metadata)
         book.announce(announced)
+        job_file.keep(book, layout)
         book.step("publish: announced")
         finish(book, layout, announced)
     except FullError:  # the journal's own: a finished file that was not announced is one in the way

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from pipeline.checkpoint import files, kept, lock, parquet, recovery, rescue, rows, schema, sealing
+from pipeline.checkpoint import files, job_file, kept, lock, parquet, recovery, rescue, rows, schema, sealing
 from pipeline.checkpoint import redo as retries
 from pipeline.checkpoint.ballast import Ballast
 from pipeline.checkpoint.book import Book
 from pipeline.checkpoint.entries import OutputFile, PartEntry, PartState, StartedRun, StoredFile, StoredJob, StoredRun
 from pipeline.checkpoint.files import Steps, no_steps
 from pipeline.checkpoint.layout import Layout
+from pipeline.checkpoint.mark import Mark
 from pipeline.core.errors import ConfigError, DamagedError, FullError, MismatchError, StoppedError
 from pipeline.core.parts import gaps, runs
 from pipeline.core.tally import Tally
@@ -60,6 +61,7 @@ class Record:
         self.rescued = rescued
         self.ballast = Ballast(layout.ballast)
         self._run: StoredRun | None = None
+        self._mark = Mark(layout, book.id)
 
     # What the engine needs
 
@@ -70,11 +72,13 @@ class Record:
         every call saves its batch to a rescue file as well as it can and raises StoppedError.
         """
         try:
-            return self._record(batch)
+            replaced = self._record(batch)
         except StoppedError as error:
             path = rescue.spill(self.layout, self.book.id, batch)
             fate = f"replies saved in {path}, which the next run takes in" if path else "replies lost, for no folder took them"
             raise StoppedError(f"{error} ({fate}: {len(batch)})") from error
+        self._mark.write(self.committed)
+        return replaced
 
     def _record(self, batch: Sequence[Outcome]) -> Tally | None:
         try:
@@ -278,6 +282,7 @@ class Record:
         us = lock.this_process("run")
         self._run = StoredRun(len(self.runs()), started, us.host, us.pid, concurrency, note or {})
         self.book.put_runs([*dead, self._run])
+        job_file.keep(self.book, self.layout)
         return StartedRun(self._run.id, sum(each.concurrency for each in dead))
 
     def end_run(self, summary: Mapping[str, object], *, ended: float) -> None:
@@ -285,6 +290,7 @@ class Record:
         assert self._run is not None
         self._run = replace(self._run, ended=ended, summary=dict(summary))
         self.book.put_runs([self._run])
+        job_file.keep(self.book, self.layout)
 
     def runs(self) -> list[StoredRun]:
         """Give all runs, in order, this one included."""
@@ -310,6 +316,7 @@ class Record:
         if not self.read_only:
             self.ballast.put_down()
         self.book.journal.close()
+        self._mark.close()
 
     @property
     def _job(self) -> StoredJob:

@@ -7,14 +7,17 @@ import re
 import secrets
 from pathlib import Path
 
-from pipeline.checkpoint import announced, journal, kept, parquet, progress_file, rescue, sealing
+from pipeline.checkpoint import announced, journal, kept, mark, parquet, rescue, salvage, sealing, wal
 from pipeline.checkpoint.book import Book, first_entries
+from pipeline.checkpoint.entries import PartEntry
 from pipeline.checkpoint.files import Steps
 from pipeline.checkpoint.journal import JournalFile
 from pipeline.checkpoint.layout import Layout
 from pipeline.core.errors import DamagedError, MismatchError, StoppedError
 
-_PART_NAME = re.compile(r"part-(\d+)\.g(\d+)\.[0-9a-f]+\.parquet")
+PART_NAME = re.compile(r"part-(\d+)\.g(\d+)\.[0-9a-f]+\.parquet")
+# A folder with the files that a repair is about to replace; it is renamed once the new ones are in place.
+UNDER_REPAIR = "repairing-*"
 
 
 def open_book(layout: Layout, *, create: bool, step: Steps) -> Book:
@@ -22,20 +25,23 @@ def open_book(layout: Layout, *, create: bool, step: Steps) -> Book:
 
     Raises MismatchError where there is none to open, DamagedError where there was one, or it does not hold all it did.
     """
+    if any(layout.folder.glob(UNDER_REPAIR)):
+        raise DamagedError(f"{layout.folder}: a repair was broken off")
     if layout.journal.exists() or layout.journal.is_symlink():
         journal.check_file(layout.journal)
-    elif not create:
-        raise MismatchError(f"{layout.folder}: there is no job on record here")
+        _check_log(layout)
     else:
         _refuse_lost_journal(layout, "is gone")
+        if not create:
+            raise MismatchError(f"{layout.folder}: there is no job on record here")
         journal.make_file(layout.journal)
         step("create: database")
-    file = _open_file(layout)
+    file = JournalFile(layout.journal)
     try:
         if not file.version():
+            _refuse_lost_journal(layout, "is empty")
             if not create:
                 raise MismatchError(f"{layout.folder}: there is no job on record here")
-            _refuse_lost_journal(layout, "is empty")
             file.make_tables(first_entries(secrets.token_hex(16)))
             step("create: tables")
         book = Book(file, step)
@@ -67,50 +73,35 @@ def recover(book: Book, layout: Layout) -> int:
     return rescued
 
 
-def salvageable(layout: Layout) -> tuple[int, int]:
-    """Count the sealed parts whose footers can be read, and the rows in them: what a lost journal leaves behind."""
-    newest: dict[str, int] = {}
-    for path in sorted(sealing.names(layout)):
-        found = parquet.facts(path) if _PART_NAME.fullmatch(path.name) else None
-        if found is not None:
-            newest[path.name.split(".")[0]] = found[0]
-    return len(newest), sum(newest.values())
-
-
-def _open_file(layout: Layout) -> JournalFile:
-    try:
-        return JournalFile(layout.journal)
-    except DamagedError as error:
-        raise DamagedError(f"{error}; {_what_is_left(layout)}") from error
+def lost_journal(layout: Layout) -> bool:
+    """Whether something says that rows were recorded in a journal that is not there, or is empty."""
+    # A log without its database: SQLite would play the old commits into the new file.
+    log = salvage.log_of(layout.journal).exists() and not layout.journal.exists()
+    return log or mark.highest(layout) > 0 or any(sealing.names(layout)) or any(kept.names(layout))
 
 
 def _refuse_lost_journal(layout: Layout, how: str) -> None:
     """Never begin anew where a job has been: its rows would be paid for twice."""
-    committed = (progress_file.read(layout) or {}).get("committed")
-    # A log without its database: SQLite would play the old commits into the new file.
-    log = layout.journal.with_name(f"{layout.journal.name}-wal").exists() and not layout.journal.exists()
-    if log or (isinstance(committed, int) and committed > 0) or any(sealing.names(layout)) or any(kept.names(layout)):
-        raise DamagedError(f"{layout.journal}: the journal {how}, although the job had recorded rows; {_what_is_left(layout)}")
+    if lost_journal(layout):
+        raise DamagedError(f"{layout.journal}: the journal {how}, although the job had recorded rows")
 
 
-def _what_is_left(layout: Layout) -> str:
-    parts, rows = salvageable(layout)
-    return (
-        f"{parts} sealed parts with {rows} rows can still be read in {layout.parts}; put the whole record folder back "
-        "from a copy, or pay for every row again with --fresh, which keeps this folder under a dated name"
-    )
+def _check_log(layout: Layout) -> None:
+    """See that SQLite will read the write-ahead log to its end: what it does not read it throws away on opening."""
+    log = salvage.log_of(layout.journal)
+    if not log.exists():
+        return
+    found = wal.read(log.read_bytes(), salvage.page_size_of(layout.journal))
+    # Beside an empty file SQLite takes the log for a stranger's.
+    if not found.sound or (found.commits and not layout.journal.stat().st_size):
+        raise DamagedError(f"{log}: the journal is damaged: its write-ahead log cannot be read to its end")
 
 
 def _check_mark(book: Book, layout: Layout) -> None:
-    """Compare the journal with the count kept outside it: a damaged write-ahead log loses its last commits silently."""
-    mark = progress_file.read(layout) or {}
-    committed = mark.get("committed")
-    if mark.get("record") == book.id and isinstance(committed, int) and committed > book.committed:
-        lost = committed - book.committed
-        raise DamagedError(
-            f"{layout.journal}: {lost} recorded rows are missing from the journal, and would be asked and paid for again; "
-            f"put the record folder back from a copy, or remove {layout.progress} to accept that"
-        )
+    """Compare the journal with the count kept outside it: with its write-ahead log it loses its last commits silently."""
+    lost = mark.highest(layout, book.id) - book.committed
+    if lost > 0:
+        raise DamagedError(f"{layout.journal}: {lost} recorded rows are missing from the journal")
 
 
 def _remove_orphans(book: Book, layout: Layout) -> None:
@@ -125,26 +116,30 @@ def _remove_orphans(book: Book, layout: Layout) -> None:
             path.unlink()
 
 
+def is_copy(entry: PartEntry, generation: int, tally: object, *, answered: int, redone: bool) -> bool:
+    """Whether a part file that the journal does not name holds no more than the journal does.
+
+    The file says its `generation` and `tally`; the journal holds `answered` outcomes of the part, some asked again if `redone`.
+    """
+    if generation <= entry.generation:
+        return True
+    if generation > entry.generation + 1 or redone:
+        return False
+    return answered == len(entry.part) if entry.tally is None else tally == entry.tally.to_json()
+
+
 def _refuse_unknown_rows(book: Book, path: Path) -> None:
     """See that a part file the journal does not name is no more than a copy of what the journal holds.
 
     Else the journal has lost commits, and this file may be all that is left of them.
     """
-    name, found = _PART_NAME.fullmatch(path.name), parquet.facts(path)
+    name, found = PART_NAME.fullmatch(path.name), parquet.facts(path)
     if name is None or found is None:  # still under its temporary name, or torn: never sealed
         return
-    id_, generation = int(name[1]), int(name[2])
-    entry = book.parts[id_] if id_ < len(book.parts) else None
-    if entry is not None and generation <= entry.generation:
-        return
-    if entry is not None and generation == entry.generation + 1 and not book.redo_rows(entry.part.start, entry.part.stop):
-        if entry.tally is None:
-            copied = len(book.answered(entry.part)) == len(entry.part)
-        else:
-            copied = found[1].get("tally") == entry.tally.to_json()
-        if copied:
+    entry = book.parts[int(name[1])] if int(name[1]) < len(book.parts) else None
+    if entry is not None:
+        redone = bool(book.redo_rows(entry.part.start, entry.part.stop))
+        answered = len(book.answered(entry.part))
+        if is_copy(entry, int(name[2]), found[1].get("tally"), answered=answered, redone=redone):
             return
-    raise DamagedError(
-        f"{path}: holds rows that the journal has no record of; put the record folder back from a copy, "
-        "or move this file away to have its rows asked and paid for again"
-    )
+    raise DamagedError(f"{path}: holds rows that the journal has no record of")

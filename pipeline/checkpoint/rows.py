@@ -106,8 +106,7 @@ def _open_batches(book: Book, layout: Layout, entry: PartEntry, pending: bool, t
         outcomes: list[Outcome | None] = [found.get(row) for row in range(at, at + rows)]
         if len(found) < rows and not pending:
             raise DamagedError(
-                f"{book.journal.path}: {rows - len(found)} recorded rows of part {entry.part.id} are gone from the journal; "
-                "put the record folder back from a copy"
+                f"{book.journal.path}: {rows - len(found)} recorded rows of part {entry.part.id} are gone from the journal"
             )
         if tally is not None:
             for outcome in found.values():

@@ -61,7 +61,7 @@ def check(book: Book, layout: Layout, entry: PartEntry, *, deep: bool = False) -
     """
     assert entry.file is not None
     path = layout.parts / entry.file.name
-    at_stake = f"it holds rows {entry.part.start} to {entry.part.stop - 1}, recorded and paid for; put it back from a copy"
+    at_stake = f"it holds rows {entry.part.start} to {entry.part.stop - 1}, recorded and paid for"
     try:
         seen = path.stat()
     except OSError as error:

@@ -32,7 +32,9 @@ def _lines(it: Preview) -> list[str]:
     lines.append(f"input: {count(it.rows)} rows in {files}{whole}")
     if it.held_by:
         lines.append(f"running: {it.held_by}")
-    if it.done is not None:
+    if it.damage is not None:
+        lines.append(f"damaged: {harmless(it.damage, 1500)}")
+    elif it.done is not None:
         lines.append(f"on record: {count(it.done)} rows, {count(it.failed or 0)} of them failed; to do: {count(it.left)}")
     else:
         lines.append(f"on record: nothing yet; to do: {count(it.left)}")

@@ -34,6 +34,9 @@ _NEEDS_SOMEBODY = (2, 5)
     "--fresh", is_flag=True, help="Set record and output aside under a dated name and start over.", allow_from_autoenv=False
 )
 @click.option("--keep-done", is_flag=True, help="Keep recorded rows and go on under a changed config.", allow_from_autoenv=False)
+@click.option(
+    "--repair", is_flag=True, help="Set a record's damaged files aside, keep what is proven, go on.", allow_from_autoenv=False
+)
 @click.option("--progress", type=click.Choice(["auto", "bar", "log", "none"]), default="auto", show_default=True)
 @click.option("--deadline", metavar="WHEN", help="Send nothing after it: 2h, 90m, or a time of day such as 06:00.")
 @click.option("--json", "as_json", is_flag=True, envvar="ROWCALL_RUN_JSON", help="Print the summary as JSON.")
@@ -44,6 +47,7 @@ def command(
     retry_failed: str | None,
     fresh: bool,
     keep_done: bool,
+    repair: bool,
     progress: Literal["auto", "bar", "log", "none"],
     deadline: str | None,
     as_json: bool,
@@ -62,6 +66,8 @@ def command(
     """
     if fresh and keep_done:
         raise ConfigError("--fresh and --keep-done exclude each other")
+    if fresh and repair:
+        raise ConfigError("--fresh and --repair exclude each other: one starts over, the other keeps what is recorded")
     if retry_failed and config is None and Path(retry_failed).is_file():
         # `--retry-failed job.yaml`: the option's value is optional, and this is none.
         config, retry_failed = Path(retry_failed), ""
@@ -71,6 +77,7 @@ def command(
         retry_failed=None if retry_failed is None else tuple(kind.strip() for kind in retry_failed.split(",") if kind.strip()),
         fresh=fresh,
         keep_done=keep_done,
+        repair=repair,
         deadline=deadline_of(deadline, now=time.time()) if deadline else None,
     )
     refuse_if_running(job.config)

@@ -8,9 +8,10 @@ import orjson
 
 from pipeline.checkpoint.lock import hold
 from pipeline.checkpoint.progress_file import read as read_progress
-from pipeline.checkpoint.record import open_record
+from pipeline.checkpoint.recovery import lost_journal
+from pipeline.checkpoint.repair import way_on
 from pipeline.checkpoint.schema import output_schema
-from pipeline.core.errors import BadRowError, BusyError, SourceError
+from pipeline.core.errors import BadRowError, BusyError, DamagedError, SourceError
 from pipeline.core.keys import changes
 from pipeline.core.pricing import Pricing
 from pipeline.core.redact import HIDDEN
@@ -19,6 +20,7 @@ from pipeline.core.types import Prompt, Request, Usage
 from pipeline.jobs import inputs
 from pipeline.jobs.columns import kept_schema
 from pipeline.jobs.job import Job
+from pipeline.jobs.look import opened
 from pipeline.jobs.place import layout_of
 from pipeline.jobs.text import dumps
 from pipeline.jobs.wiring import Endpoint, build_endpoint, build_renderer
@@ -33,8 +35,9 @@ _ELIDED_FROM = 200  # characters of base64 that are worth nobody's eyes
 class Preview:
     """What `check` found out. `bad_rows` are those of the first `looked_at` that could not be asked, with the reason.
 
-    `images`, `image_bytes` and `tokens` are of the rows looked at. `done` and `left` are None where nothing is on record;
-    `changed` names what makes it another job than the one on record. `cost` is an estimate for all rows to do.
+    `images`, `image_bytes` and `tokens` are of the rows looked at. `done` and `failed` are None where nothing is on record,
+    or where `damage` says why it cannot be told; `left` and `cost`, an estimate for all rows to do, are then of all rows.
+    `changed` names what makes it another job than the one on record.
     """
 
     files: int
@@ -55,6 +58,7 @@ class Preview:
     columns: Sequence[str]
     changed: Sequence[str]
     held_by: str | None
+    damage: str | None
     notices: Sequence[str]
 
 
@@ -100,6 +104,7 @@ def check_job(job: Job) -> Preview:
         columns=columns,
         changed=on_record.changed,
         held_by=on_record.holder,
+        damage=on_record.damage,
         notices=notices,
     )
 
@@ -130,28 +135,28 @@ class _Rendered:
 
 @dataclass(frozen=True, slots=True)
 class _OnRecord:
-    """Rows done and failed, None where nothing is on record; what changed; who holds the job; rows whose file is gone."""
+    """Rows done and failed, None where nothing is known; what changed; who holds the job; rows whose file is gone; what is
+    damaged."""
 
     done: int | None = None
     failed: int | None = None
     changed: Sequence[str] = ()
     holder: str | None = None
     vanished: int = 0
+    damage: str | None = None
 
 
 def _on_record(job: Job, endpoint: Endpoint, found: Sequence[Path]) -> _OnRecord:
     layout = layout_of(job.config)
-    if not layout.journal.exists():
+    if not layout.journal.exists() and not lost_journal(layout):
         return _OnRecord()
     try:
-        with hold(layout, "check"):
-            record = open_record(layout, create=False, read_only=True)
-            try:
-                tally, stored = record.tally(), record.job
-                # A blank record binds nobody to the files that a first try met.
-                vanished = 0 if record.blank else inputs.vanished_rows(record, layout, found)
-            finally:
-                record.close()
+        with hold(layout, "check"), way_on(layout), opened(layout) as record:
+            tally, stored = record.tally(), record.job
+            # A blank record binds nobody to the files that a first try met.
+            vanished = 0 if record.blank else inputs.vanished_rows(record, layout, found)
+    except DamagedError as error:
+        return _OnRecord(damage=str(error))
     except BusyError as error:
         live = read_progress(layout) or {}
         ok, failed = live.get("ok"), live.get("failed")

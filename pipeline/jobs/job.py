@@ -15,7 +15,7 @@ class Job:
 
     `limit`: rows from there on do not exist for this run. `retry_failed`: error kinds to ask again, () for all failed
     rows, None for none. `fresh`: set record and output aside and start over. `keep_done`: go on under a changed config.
-    `deadline`: seconds since the epoch after which nothing is sent.
+    `repair`: mend a damaged record first. `deadline`: seconds since the epoch after which nothing is sent.
     """
 
     config: Config
@@ -23,6 +23,7 @@ class Job:
     retry_failed: tuple[str, ...] | None = None
     fresh: bool = False
     keep_done: bool = False
+    repair: bool = False
     deadline: float | None = None
 
     @classmethod

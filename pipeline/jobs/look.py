@@ -1,7 +1,8 @@
 """Where a job stands, for `status` and `export`: from the record, or beside a run from what it writes every second."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,9 +14,10 @@ from pipeline.checkpoint.layout import Layout
 from pipeline.checkpoint.lock import hold
 from pipeline.checkpoint.publish import manifest_stands, verify_output
 from pipeline.checkpoint.record import Record, open_record
+from pipeline.checkpoint.repair import way_on
 from pipeline.config import load_config
 from pipeline.core.errors import BusyError, ConfigError, DamagedError, MismatchError
-from pipeline.core.tally import Summary, Tally, Traffic, summarize
+from pipeline.core.tally import Tally, Traffic, summarize
 from pipeline.jobs import inputs
 from pipeline.jobs.place import layout_of
 from pipeline.sources import is_parquet
@@ -60,25 +62,35 @@ def standing(target: Path, *, verify: bool = False) -> Standing:
     if not layout.has_record:
         raise ConfigError(f"{target}: this job has no record yet; `rowcall run` begins it")
     try:
-        with hold(layout, "status"):
-            record = open_record(layout, create=False, read_only=True)
-            try:
-                return _from_record(record, layout, verify=verify)
-            finally:
-                record.close()
+        with hold(layout, "status"), way_on(layout), opened(layout) as record:
+            return _from_record(record, layout, verify=verify)
     except BusyError as error:
         if verify:
             raise
-        return _from_progress(layout, error)
+        return _from_progress(layout, holder=str(error))
+    except DamagedError as error:
+        if verify:
+            raise
+        found = _from_progress(layout, holder=None)
+        return replace(found, summary=found.summary | {"stopped": str(error), "exit_code": error.exit_code})
 
 
-def _from_progress(layout: Layout, error: BusyError) -> Standing:
-    content = progress_file.read(layout)
-    if content is None:  # it reads the input still, and nothing is known
-        return Standing(summarize(Tally(), Traffic(), rows=0, resumed=0, seconds=0.0, priced=False).to_json(), {}, str(error), ())
+@contextmanager
+def opened(layout: Layout) -> Iterator[Record]:
+    """Open a record to read it; hold the lock."""
+    record = open_record(layout, create=False, read_only=True)
+    try:
+        yield record
+    finally:
+        record.close()
+
+
+def _from_progress(layout: Layout, *, holder: str | None) -> Standing:
+    content = progress_file.read(layout) or {}  # a run that reads its input still has written nothing
     live = content.pop("live", None)
-    summary = {key: content[key] for key in Summary.__dataclass_fields__ if key in content}
-    return Standing(summary, live if isinstance(live, dict) else {}, str(error), ())
+    summary = summarize(Tally(), Traffic(), rows=0, resumed=0, seconds=0.0, priced=False).to_json()
+    summary |= {key: content[key] for key in summary if key in content}
+    return Standing(summary, live if isinstance(live, dict) and holder else {}, holder, ())
 
 
 def _from_record(record: Record, layout: Layout, *, verify: bool) -> Standing:
@@ -147,18 +159,14 @@ def export_batches(target: Path, file: Path) -> tuple[pa.Schema, Iterator[pa.Rec
 
 
 def _locked_batches(layout: Layout, file: Path) -> Iterator[pa.Schema | pa.RecordBatch]:
-    with hold(layout, "export"):
-        record = open_record(layout, create=False, read_only=True)
-        try:
-            if record.job is None:
-                raise ConfigError(f"{layout.output}: the record holds no job yet; `rowcall run` begins it")
-            _refuse_own(record, layout, file)
-            yield record.job.output_schema
-            for state in record.parts():
-                yield from record.batches(state.part)
-            yield from _never_asked(record, layout)
-        finally:
-            record.close()
+    with hold(layout, "export"), way_on(layout), opened(layout) as record:
+        if record.job is None:
+            raise ConfigError(f"{layout.output}: the record holds no job yet; `rowcall run` begins it")
+        _refuse_own(record, layout, file)
+        yield record.job.output_schema
+        for state in record.parts():
+            yield from record.batches(state.part)
+        yield from _never_asked(record, layout)
 
 
 def _refuse_own(record: Record, layout: Layout, file: Path) -> None:

@@ -16,6 +16,7 @@ from pipeline.checkpoint.layout import make_folder, preflight
 from pipeline.checkpoint.lock import hold
 from pipeline.checkpoint.publish import manifest_stands, publish, set_aside, verify_output
 from pipeline.checkpoint.record import Record, open_record
+from pipeline.checkpoint.repair import Repaired, repair, way_on
 from pipeline.checkpoint.schema import output_schema
 from pipeline.config.facts import redacted
 from pipeline.core.errors import ConfigError, MismatchError, RowcallError, SourceError, StoppedError, UnfinishedError
@@ -62,6 +63,7 @@ class _Execution:
         self._interrupts = interrupts
         self._layout = layout_of(job.config)
         self._started = time.time()
+        self._repaired: Repaired | None = None
 
     def run(self) -> Summary:
         job, config = self._job, self._config
@@ -75,13 +77,32 @@ class _Execution:
         if job.fresh:
             self._start_over(found)
         make_folder(self._layout)
-        with hold(self._layout), ExitStack() as stack:
+        with hold(self._layout):
             preflight(self._layout, allow_network_disk=config.checkpoint.allow_network_disk)
+            if job.repair:
+                self._repair()
+            return self._with_lock(endpoint, found)
+
+    def _with_lock(self, endpoint: Endpoint, found: Sequence[Path]) -> Summary:
+        with way_on(self._layout), ExitStack() as stack:
             record = open_record(self._layout, create=True)
             stack.callback(record.close)
             if record.rescued:
                 self._observer.notice(f"{record.rescued} replies that an earlier run could not record were taken in")
             return self._with_record(record, endpoint, found)
+
+    def _repair(self) -> None:
+        self._repaired = repair(self._layout)
+        if self._repaired is None:
+            self._observer.notice("the record is sound: there is nothing to repair")
+            return
+        done = self._repaired
+        for each in done.faults:
+            self._observer.notice(each)
+        aside = f"; what was damaged was set aside in {done.aside}" if done.aside else ""
+        self._observer.notice(
+            f"the record was repaired: {done.kept} recorded rows are kept, at most {done.lost} are to be asked again{aside}"
+        )
 
     def _start_over(self, found: Sequence[Path]) -> None:
         if not self._layout.has_record and not self._layout.output.exists():
@@ -210,7 +231,7 @@ class _Execution:
         started = record.start_run(
             started=self._started,
             concurrency=config.limits.concurrency,
-            note={"version": __version__, "limit": self._job.limit, "keep_done": self._job.keep_done},
+            note={"version": __version__, "limit": self._job.limit, "keep_done": self._job.keep_done, **self._repair_note()},
         )
         if todo.parts and config.endpoint.provider != "simulated":
             tell_of_proxies(config.endpoint.proxy, os.environ, self._observer.notice)
@@ -243,6 +264,10 @@ class _Execution:
             raise
         progress.end(summary)
         return summary
+
+    def _repair_note(self) -> dict[str, object]:
+        done = self._repaired
+        return {} if done is None else {"repaired": {"faults": done.faults, "kept": done.kept, "lost": done.lost}}
 
     def _publish(self, record: Record, endpoint: Endpoint) -> None:
         """Make the output; what an interrupt breaks off here, the next run finishes without asking anything."""

@@ -7,6 +7,7 @@ import pytest
 
 from pipeline.checkpoint import progress_file
 from pipeline.checkpoint.record import open_record
+from pipeline.checkpoint.repair import repair
 from pipeline.core.errors import DamagedError
 from pipeline.core.types import Part
 from tests.checkpoint.desk import Crash, Desk, columns, failed, ok
@@ -77,7 +78,7 @@ def test_a_lost_journal_beside_parts_is_never_begun_anew(desk_of_file: Desk, har
     half_done(desk_of_file)
     harm(desk_of_file.layout.journal)
     for _ in range(2):
-        with pytest.raises(DamagedError, match="2 sealed parts with 20 rows"):
+        with pytest.raises(DamagedError, match=r"journal is (gone|empty), although"):
             desk_of_file.open()
     assert len(list(desk_of_file.layout.parts.iterdir())) == 2
 
@@ -120,10 +121,10 @@ def test_a_journal_that_was_never_finished_is_begun_again(desk_of_file: Desk) ->
     assert desk_of_file.table().num_rows == 23
 
 
-def test_a_journal_that_is_no_database_says_what_can_still_be_read(desk_of_file: Desk) -> None:
+def test_a_journal_that_is_no_database_is_left_as_it_is(desk_of_file: Desk) -> None:
     half_done(desk_of_file)
     desk_of_file.layout.journal.write_bytes(b"\0garbage" * 1000)
-    with pytest.raises(DamagedError, match="2 sealed parts with 20 rows"):
+    with pytest.raises(DamagedError, match="not a database"):
         desk_of_file.open()
     assert desk_of_file.layout.journal.read_bytes() == b"\0garbage" * 1000
 
@@ -140,9 +141,9 @@ def test_commits_lost_with_the_log_are_noticed_counted_and_can_be_accepted(desk_
     killed = desk_of_file.moved_to(tmp_path / "killed")
     record.close()
     (killed.layout.folder / "journal.db-wal").unlink()
-    with pytest.raises(DamagedError, match=r"3 recorded rows are missing.*remove .*progress\.json"):
+    with pytest.raises(DamagedError, match="3 recorded rows are missing"):
         killed.open()
-    killed.layout.progress.unlink()
+    repair(killed.layout)
     killed.run()
     assert killed.table().num_rows == 23
 

@@ -1,0 +1,73 @@
+"""job.json: what the journal says of the job besides its rows, once more outside it, should the journal be lost.
+
+Rows lie in sealed parts and in the output, which prove themselves; but whose rows they are, what was asked and which
+input files joined in which order would be gone with the journal. Written before the first row of a run is sent, and
+about each publish; durable, and with a checksum.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from zlib import crc32
+
+import orjson
+
+from pipeline.checkpoint import files
+from pipeline.checkpoint.book import Book
+from pipeline.checkpoint.entries import Announced, OutputFile, StoredFile, StoredJob
+from pipeline.checkpoint.layout import Layout
+from pipeline.core.errors import StoppedError
+
+NAME = "job.json"
+
+
+@dataclass(frozen=True, slots=True)
+class JobFile:
+    """What job.json says. `announced` and `outputs` are as the journal's."""
+
+    record: str
+    job: StoredJob
+    files: Sequence[StoredFile]
+    outputs: Sequence[OutputFile]
+    announced: Announced | None
+
+
+def keep(book: Book, layout: Layout) -> None:
+    """Write what the journal says now. Raises StoppedError if the disk refuses."""
+    if book.job is None:
+        return
+    body = orjson.dumps(
+        {
+            "record": book.id,
+            "job": orjson.Fragment(book.job.to_bytes()),
+            "files": [asdict(each) for each in book.files()],
+            "outputs": [asdict(each) for each in book.outputs.values()],
+            "announced": None if book.announced is None else orjson.Fragment(book.announced.to_bytes()),
+        }
+    )
+    path = layout.folder / NAME
+    try:
+        path.with_name(f"{NAME}.tmp").unlink(missing_ok=True)
+        files.write_durably(path, b"%08x\n" % crc32(body) + body, private=True, temporary=path.with_name(f"{NAME}.tmp"))
+    except OSError as error:
+        raise StoppedError(
+            f"{path}: cannot be written ({error.strerror or error}); what is recorded is intact: "
+            "see that the disk is sound and has room, then run again"
+        ) from error
+
+
+def read(layout: Layout) -> JobFile | None:
+    """Give what was last written, None if it is not there or not as it was written."""
+    try:
+        checksum, _, body = (layout.folder / NAME).read_bytes().partition(b"\n")
+    except OSError:
+        return None
+    if checksum != b"%08x" % crc32(body):
+        return None
+    stored = orjson.loads(body)
+    return JobFile(
+        stored["record"],
+        StoredJob.from_bytes(orjson.dumps(stored["job"])),
+        [StoredFile(**each) for each in stored["files"]],
+        [OutputFile(**each) for each in stored["outputs"]],
+        None if stored["announced"] is None else Announced.from_bytes(orjson.dumps(stored["announced"])),
+    )
