@@ -36,7 +36,7 @@ def part_files(layout: Layout) -> Iterator[tuple[str, Found]]:
         if name is None or facts is None:
             continue
         rows_, said = facts
-        with suppress(KeyError, TypeError, ValueError):
+        with suppress(KeyError, TypeError, ValueError, OverflowError):
             part = Part(int(said["part"]), int(said["start"]), int(said["stop"]))  # type: ignore[call-overload]
             if len(part) == rows_ > 0 and part.id == int(name[1]) and said["generation"] == int(name[2]):
                 yield str(said["record"]), Found(path, part, int(name[2]), dict(said["tally"]))  # type: ignore[call-overload]
@@ -60,8 +60,10 @@ def tally_of(outcomes: Iterable[Outcome]) -> Tally:
 
 def adds_up(tally: Tally, said: Mapping[str, Any]) -> bool:
     """Whether outcomes are those that a file was sealed with; costs are sums of floats, and those depend on the order."""
-    mine = tally.to_json()
-    return {**mine, "cost": 0.0} == {**said, "cost": 0.0} and isclose(tally.cost, said["cost"], rel_tol=1e-6, abs_tol=1e-9)
+    mine, cost = tally.to_json(), said.get("cost")
+    if {**mine, "cost": cost} != said or not isinstance(cost, float | int):
+        return False
+    return isclose(tally.cost, cost, rel_tol=1e-6, abs_tol=1e-9)
 
 
 def is_whole(layout: Layout, entry: PartEntry) -> bool:

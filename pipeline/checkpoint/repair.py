@@ -25,7 +25,7 @@ from pipeline.checkpoint.layout import Layout
 from pipeline.checkpoint.recovery import PART_NAME, UNDER_REPAIR
 from pipeline.checkpoint.salvage import Salvage, log_of
 from pipeline.checkpoint.survey import Survey, survey
-from pipeline.core.errors import DamagedError, StoppedError
+from pipeline.core.errors import DamagedError, RowcallError, StoppedError
 
 _SCRATCH = "salvage-*"
 _ASIDE = "damaged-*"
@@ -80,11 +80,11 @@ def _outlook(layout: Layout) -> str:
             pass
     except DamagedError as error:
         return str(error)
-    except OSError as error:
-        return f"{how} (how much that is cannot be told: {error.strerror or error})"
+    except (RowcallError, OSError) as error:
+        return f"{how} (how much that is cannot be told: {error})"
     if not found.faults:
         return "nothing that is recorded is lost: run again"
-    most = "at most " if found.guessed else ""
+    most = "at most " if found.guessed and found.lost else ""
     return f"{found.kept} recorded rows can be kept, {most}{found.lost} would be asked again{_cost(layout, found)}; {how}"
 
 

@@ -38,6 +38,8 @@ class Salvage:
         self._db: sqlite3.Connection | None = None
         if not original.exists():
             self.faults.append("it is gone")
+        elif original.is_symlink() or not original.is_file():
+            self.faults.append("it is not a regular file")
         elif original.stat().st_size or log_of(original).exists():
             self._take(original)
         else:

@@ -242,6 +242,29 @@ def test_a_lost_journal_beside_a_changed_output_is_refused(desk_of_file: Desk) -
         repair(desk_of_file.layout)
 
 
+def test_an_output_whose_publishing_the_journal_has_lost_is_taken_back(desk: Desk, tmp_path: Path) -> None:
+    record = started(desk)
+    desk.ask(record)
+    record.close()
+    record = desk.open()
+    desk.finish(record)
+    killed = desk.moved_to(tmp_path / "killed")
+    record.close()
+    log_of(killed.layout).unlink()
+    assert said_of(killed) == (23, 0)
+    assert repair(killed.layout) is not None
+    killed.run()
+    assert killed.asked.total() == 23
+    assert killed.table().equals(desk.table())
+
+
+def test_a_journal_that_is_a_link_is_set_aside_as_it_is(killed: Desk, tmp_path: Path) -> None:
+    elsewhere = folded(killed).rename(tmp_path / "elsewhere.db")
+    killed.layout.journal.symlink_to(elsewhere)
+    finish_repaired(killed, kept=20)
+    assert elsewhere.exists()
+
+
 def test_marks_of_a_retry_outlive_a_repair(desk_of_file: Desk) -> None:
     desk_of_file.answer = failed
     record = started(desk_of_file)

@@ -628,3 +628,32 @@ def test_with_the_guard_off_rows_refused_alike_fail(rowcall, tmp_path, job):
     ended = rowcall("run", job, "-q", "--set", "request.max_tokens=-1", "--set", "stop.systematic_failures=null")
     assert ended.code == 1
     assert pq.read_table(tmp_path / "out.parquet")["error_kind"].to_pylist() == ["bad_request"] * 60
+
+
+def test_a_damaged_record_says_what_repairing_costs_and_the_repair_does_it(rowcall, tmp_path, job, simulator):
+    rows(tmp_path, "in/a.csv", range(20))
+    assert rowcall("run", job, "-q", "-n", 10).code == 0
+    sound = rowcall("run", job, "--repair", "-n", 10, "--progress", "log")
+    assert (sound.code, "nothing to repair" in sound.err) == (0, True)
+    (tmp_path / "out.parquet.rowcall" / "journal.db").write_bytes(b"no database" * 1000)
+    for verb in (["status", job], ["check", job]):
+        ended = rowcall(*verb)
+        assert (ended.code, "--repair" in ended.out) == (0, True), ended
+    for verb in (["status", job, "--verify"], ["export", job, tmp_path / "x.csv"], ["run", job]):
+        ended = rowcall(*verb)
+        assert ended.code == 5
+        assert "10 recorded rows can be kept, 0 would be asked again" in ended.err
+        assert "`rowcall run --repair`" in ended.err
+    assert simulator.stats()["requests"] == 10
+    ended = rowcall("run", job, "--repair", "--progress", "log")
+    assert ended.code == 0, ended.err
+    assert "10 recorded rows are kept" in ended.err
+    assert simulator.stats()["requests"] == 20
+    assert ids(tmp_path / "out.parquet") == numbered(20)
+    (aside,) = (tmp_path / "out.parquet.rowcall").glob("damaged-*")
+    assert (aside / "journal.db").read_bytes().startswith(b"no database")
+
+
+def test_repair_and_fresh_exclude_each_other(rowcall, job):
+    ended = rowcall("run", job, "--repair", "--fresh")
+    assert (ended.code, "exclude each other" in ended.err) == (2, True)

@@ -17,6 +17,7 @@ from tests.whole.faults.secrets import secrets
 from tests.whole.faults import syscalls
 from tests.whole.faults import power, syscalls
 from tests.whole.faults import crash, power, syscalls
+from tests.whole.faults import damage
 from tests.whole.table import Trial, tried
 
 # Name -> trials that may run at the same time. Those that saturate the machine stand alone.
@@ -42,6 +43,7 @@ TRIALS: dict[str, tuple[Trial, ...]] = {
     "full-at": (syscalls.full_disk_at_every_call,),
     "failing-at": (syscalls.failing_disk_at_every_call,),
     "power": (power.power_cuts,),
+    "damage": (damage.damaged_records,),
 }
 
 if __name__ == "__main__":
