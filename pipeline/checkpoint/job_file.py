@@ -2,7 +2,7 @@
 
 Rows lie in sealed parts and in the output, which prove themselves; but whose rows they are, what was asked and which
 input files joined in which order would be gone with the journal. Written before the first row of a run is sent, and
-about each publish; durable, and with a checksum.
+about each publish; durable, and with a checksum. Sealed parts carry it too, as it was then, unless it is large.
 """
 
 from collections.abc import Sequence
@@ -33,8 +33,21 @@ class JobFile:
 
 def keep(book: Book, layout: Layout) -> None:
     """Write what the journal says now. Raises StoppedError if the disk refuses."""
+    path = layout.folder / NAME
+    try:
+        path.with_name(f"{NAME}.tmp").unlink(missing_ok=True)
+        files.write_durably(path, content(book), private=True, temporary=path.with_name(f"{NAME}.tmp"))
+    except OSError as error:
+        raise StoppedError(
+            f"{path}: cannot be written ({error.strerror or error}); what is recorded is intact: "
+            "see that the disk is sound and has room, then run again"
+        ) from error
+
+
+def content(book: Book) -> bytes:
+    """Give the file's content as the journal stands, nothing if it knows no job yet."""
     if book.job is None:
-        return
+        return b""
     body = orjson.dumps(
         {
             "record": book.id,
@@ -44,23 +57,20 @@ def keep(book: Book, layout: Layout) -> None:
             "announced": None if book.announced is None else orjson.Fragment(book.announced.to_bytes()),
         }
     )
-    path = layout.folder / NAME
-    try:
-        path.with_name(f"{NAME}.tmp").unlink(missing_ok=True)
-        files.write_durably(path, b"%08x\n" % crc32(body) + body, private=True, temporary=path.with_name(f"{NAME}.tmp"))
-    except OSError as error:
-        raise StoppedError(
-            f"{path}: cannot be written ({error.strerror or error}); what is recorded is intact: "
-            "see that the disk is sound and has room, then run again"
-        ) from error
+    return b"%08x\n" % crc32(body) + body
 
 
 def read(layout: Layout) -> JobFile | None:
     """Give what was last written, None if it is not there or not as it was written."""
     try:
-        checksum, _, body = (layout.folder / NAME).read_bytes().partition(b"\n")
+        return parse((layout.folder / NAME).read_bytes())
     except OSError:
         return None
+
+
+def parse(found: bytes) -> JobFile | None:
+    """Read what content() gave, None if it is anything else."""
+    checksum, _, body = found.partition(b"\n")
     if checksum != b"%08x" % crc32(body):
         return None
     stored = orjson.loads(body)

@@ -9,8 +9,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.checkpoint import files, parquet, sealing
+from pipeline.checkpoint import files, job_file, parquet, sealing
 from pipeline.checkpoint.entries import PartEntry, SealedFile
+from pipeline.checkpoint.job_file import JobFile
 from pipeline.checkpoint.layout import Layout
 from pipeline.checkpoint.recovery import PART_NAME
 from pipeline.checkpoint.schema import outcomes_of
@@ -21,12 +22,13 @@ from pipeline.core.types import Outcome, Part
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A part file that can be read, whole or not, and what it says of itself."""
+    """A part file that can be read, whole or not, and what it says of itself; `job` is what job.json said when it was sealed."""
 
     path: Path
     part: Part
     generation: int
     tally: Mapping[str, Any]
+    job: JobFile | None
 
 
 def part_files(layout: Layout) -> Iterator[tuple[str, Found]]:
@@ -39,7 +41,8 @@ def part_files(layout: Layout) -> Iterator[tuple[str, Found]]:
         with suppress(KeyError, TypeError, ValueError, OverflowError):
             part = Part(int(said["part"]), int(said["start"]), int(said["stop"]))  # type: ignore[call-overload]
             if len(part) == rows_ > 0 and part.id == int(name[1]) and said["generation"] == int(name[2]):
-                yield str(said["record"]), Found(path, part, int(name[2]), dict(said["tally"]))  # type: ignore[call-overload]
+                job = job_file.parse(str(said.get("job_file")).encode())
+                yield str(said["record"]), Found(path, part, int(name[2]), dict(said["tally"]), job)  # type: ignore[call-overload]
 
 
 def read_back(path: Path, first: int, part: Part, schema: pa.Schema) -> Iterator[Outcome]:

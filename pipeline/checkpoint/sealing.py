@@ -7,13 +7,16 @@ from pathlib import Path
 
 import orjson
 
-from pipeline.checkpoint import files, kept, parquet
+from pipeline.checkpoint import files, job_file, kept, parquet
 from pipeline.checkpoint.book import Book
 from pipeline.checkpoint.entries import PartEntry, SealedFile
 from pipeline.checkpoint.layout import Layout
 from pipeline.checkpoint.rows import job_of, part_batches
 from pipeline.core.errors import DamagedError
 from pipeline.core.tally import Tally
+
+# What a part carries of job.json at most: thousands of input files would make every part larger than its rows.
+MOST_JOB_FILE_BYTES = 64 * 1024
 
 
 def seal(book: Book, layout: Layout, entry: PartEntry) -> None:
@@ -90,11 +93,17 @@ def _write(book: Book, layout: Layout, entry: PartEntry, path: Path) -> Tally:
                 f"part {entry.part.id} has {len(entry.part)} rows, but {writer.rows} could be read back; run again"
             )
         identity = _identity(book, entry, generation=entry.generation + 1)
-        writer.close({**identity, "fingerprint": fingerprint_of(book), "tally": tally.to_json()})
+        said = {"fingerprint": fingerprint_of(book), "tally": tally.to_json(), "job_file": _job_file(book)}
+        writer.close({**identity, **said})
         book.step("seal: written")
         files.sync(file)
     book.step("seal: synced")
     return tally
+
+
+def _job_file(book: Book) -> str | None:
+    content = job_file.content(book)
+    return content.decode() if len(content) <= MOST_JOB_FILE_BYTES else None
 
 
 def fingerprint_of(book: Book) -> str:

@@ -109,8 +109,10 @@ class _Surveyor:
         )
         record = next((each for each in said if isinstance(each, str)), secrets.token_hex(16))
         self._found = [each for each in self._found if each[0] == record]
-        if beside is not None and beside.record != record:
-            self._beside = beside = None
+        if beside is None or beside.record != record:
+            # The youngest copy that a part carries: files only ever join.
+            carried = [each.job for _, each in self._found if each.job is not None and each.job.record == record]
+            self._beside = beside = max(carried, key=lambda each: len(each.files), default=None)
         it = Survey(record, None, max(mark.highest(self._layout, record), int(meta.get(COMMITTED, b"0"))))
         it.job = StoredJob.from_bytes(meta[JOB]) if JOB in meta else beside.job if beside else None
         it.announced = Announced.from_bytes(meta[ANNOUNCED]) if ANNOUNCED in meta else None

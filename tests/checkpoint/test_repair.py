@@ -280,9 +280,22 @@ def test_marks_of_a_retry_outlive_a_repair(desk_of_file: Desk) -> None:
     assert desk_of_file.table()["status"].to_pylist() == ["ok"] * 23
 
 
-def test_with_the_job_itself_forgotten_nothing_is_guessed(killed: Desk) -> None:
+def test_parts_alone_are_enough(killed: Desk) -> None:
+    for path in killed.layout.folder.iterdir():
+        if path.is_file():
+            path.unlink()
+    with pytest.raises(DamagedError, match="20 recorded rows can be kept"), way_on(killed.layout):
+        killed.open()
+    assert repair(killed.layout) is not None
+    killed.run()
+    assert killed.asked.total() == 25
+    assert killed.table().num_rows == 23
+
+
+def test_with_the_job_itself_forgotten_nothing_is_guessed(killed: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     lose_journal(killed)
-    (killed.layout.folder / job_file.NAME).unlink()
+    flip(killed.layout.folder / job_file.NAME, 100)
+    monkeypatch.setattr(job_file, "parse", lambda found: None)
     with pytest.raises(DamagedError, match=r"from a copy, or start over with --fresh"), way_on(killed.layout):
         killed.open()
     with pytest.raises(DamagedError, match="neither the journal nor"):
