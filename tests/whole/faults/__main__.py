@@ -7,17 +7,13 @@ Everything runs over real sockets, files and signals, on this machine alone.
 
 import sys
 
-from tests.whole.faults import disk
+from tests.whole.faults import crash, damage, disk, power, syscalls
 from tests.whole.faults.endpoints import ambient, cuts, poison, raced, stale, width
 from tests.whole.faults.mutations import mutations
 from tests.whole.faults.outages import OUTAGES
 from tests.whole.faults.pace import PACES
 from tests.whole.faults.refusals import at_start, days, fatal, hints, single
 from tests.whole.faults.secrets import secrets
-from tests.whole.faults import syscalls
-from tests.whole.faults import power, syscalls
-from tests.whole.faults import crash, power, syscalls
-from tests.whole.faults import damage
 from tests.whole.table import Trial, tried
 
 # Name -> trials that may run at the same time. Those that saturate the machine stand alone.
