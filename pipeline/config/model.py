@@ -159,9 +159,7 @@ class Endpoint(Section):
     api_key_env: Annotated[str, AfterValidator(checks.variable)] | None = Field(
         None, description="name of the environment variable that holds the key; a key itself is refused"
     )
-    api_key_file: KeyFile | None = Field(
-        None, description="file with the key, its owner's only; read again when the key is refused"
-    )
+    api_key_file: KeyFile | None = Field(None, description="file that holds the key, for its owner only; read again on a 401")
     headers: Annotated[FrozenMap, AfterValidator(checks.headers)] = Field(
         default_factory=dict, description="further headers; a value may be env:NAME"
     )
