@@ -62,14 +62,22 @@ def _candidates(layout: Layout, record: str) -> list[Path]:
     return [
         layout.folder / f"rescue-{os.getpid()}.jsonl",
         layout.output.parent / elsewhere,
-        Path(tempfile.gettempdir()) / elsewhere,
+        *(folder / elsewhere for folder in _for_temporary_files()),
     ]
 
 
 def _found(layout: Layout, record: str) -> Iterator[Path]:
     yield from sorted(layout.folder.glob("rescue-*.jsonl"))
-    for folder in dict.fromkeys((layout.output.parent, Path(tempfile.gettempdir()))):
+    for folder in dict.fromkeys((layout.output.parent, *_for_temporary_files())):
         yield from sorted(folder.glob(f"rescue-{record}-*.jsonl"))
+
+
+def _for_temporary_files() -> list[Path]:
+    """Give the system's folder for temporary files; none where no such folder can be written to."""
+    try:
+        return [Path(tempfile.gettempdir())]
+    except OSError:
+        return []
 
 
 def _line(record: str, outcome: Outcome) -> bytes:

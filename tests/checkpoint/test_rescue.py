@@ -107,3 +107,12 @@ def test_the_answer_to_a_retry_is_taken_in_as_its_new_outcome(desk_of_file: Desk
     assert record.tally().ok == 1
     assert record.missing(PART) == [range(0, 5), range(6, 10)]
     record.close()
+
+
+def test_a_machine_without_room_for_temporary_files_is_no_reason_to_stop(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_usable() -> str:
+        raise FileNotFoundError("No usable temporary directory found")
+
+    monkeypatch.setattr(tempfile, "gettempdir", none_usable)
+    desk.run()
+    assert desk.table().num_rows == 23
