@@ -7,7 +7,8 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from pipeline.config.checks import Mistakes, is_probably_a_key
-from pipeline.config.model import ABOUT_SECTION, Config
+from pipeline.config.model import Config
+from pipeline.config.section import ABOUT_SECTION
 from pipeline.core.redact import harmless, looks_like_key
 
 _MOST_CHARS = 1000

@@ -5,90 +5,34 @@ the other packages (jobs). What two fields must be together is checked at the la
 is found in one reading.
 """
 
-import os
-from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
-    PlainSerializer,
     ValidationInfo,
-    WithJsonSchema,
     field_validator,
-    model_validator,
 )
-from pydantic_core import PydanticCustomError
 
 from pipeline.config import checks
+from pipeline.config.section import (
+    FrozenMap,
+    KeyFile,
+    LocalPath,
+    LocalTexts,
+    NotNegative,
+    Positive,
+    Section,
+    Text,
+    Texts,
+    section_error,
+)
 from pipeline.core.tokens import most_completion
 
-# The type of an error that is about its whole section, although one field's check found it.
-ABOUT_SECTION = "section"
 # Providers with an address of their own, and the variable that their own documentation keeps the key in.
 _OWN_VARIABLES = {"segmind": "SEGMIND_API_KEY", "openai": "OPENAI_API_KEY"}
-
-
-def _tuple(value: object) -> object:
-    return (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
-
-
-def _path(value: object) -> object:
-    return Path(value) if isinstance(value, str) else value
-
-
-def _checked_path(check: Any) -> BeforeValidator:
-    return BeforeValidator(lambda value: _path(check(os.fspath(value)) if isinstance(value, str | os.PathLike) else value))
-
-
-def _frozen(value: Mapping[str, Any]) -> Mapping[str, Any]:
-    return MappingProxyType(dict(value))
-
-
-def _section_error(text: str) -> PydanticCustomError:
-    return PydanticCustomError(ABOUT_SECTION, "{text}", {"text": text})
-
-
-# One text stands for a list of one. The schema for editors must say so, too.
-_TEXTS = WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]})
-
-Text = Annotated[str, Field(min_length=1)]
-Texts = Annotated[tuple[Text, ...], BeforeValidator(_tuple), _TEXTS]
-LocalText = Annotated[str, Field(min_length=1), AfterValidator(checks.local_path)]
-LocalTexts = Annotated[tuple[LocalText, ...], BeforeValidator(_tuple), Field(min_length=1), _TEXTS]
-LocalPath = Annotated[Path, _checked_path(checks.local_path)]
-KeyFile = Annotated[Path, _checked_path(checks.key_file)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-FrozenMap = Annotated[Mapping[str, Any], AfterValidator(_frozen), PlainSerializer(dict, return_type=dict)]
-
-
-class Section(BaseModel):
-    """What all sections share: no unknown key, no wrong type taken for a right one (`true` is not 1, `"3"` is not 3)."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _null_is_empty(cls, value: object) -> object:
-        """A section or list whose lines are all commented out reads as null, and means that nothing is set in it."""
-        if not isinstance(value, Mapping):
-            return value
-        return {name: item for name, item in value.items() if item is not None or not cls._holds_several(name)}
-
-    @classmethod
-    def _holds_several(cls, name: str) -> bool:
-        field = cls.model_fields.get(name)
-        if field is None:
-            return False
-        empty = field.get_default(call_default_factory=True)
-        is_section = isinstance(field.annotation, type) and issubclass(field.annotation, Section)
-        return is_section or isinstance(empty, tuple | Mapping)
 
 
 class Csv(Section):
@@ -127,9 +71,9 @@ class PromptConfig(Section):
     def _one_of(cls, messages: str | None, info: ValidationInfo) -> str | None:
         user = info.data.get("user", "")  # absent: it has a mistake of its own
         if "user" in info.data and (user is None) == (messages is None):
-            raise _section_error("give either user (a template) or messages (a column)")
+            raise section_error("give either user (a template) or messages (a column)")
         if user == "" and "user" in info.data and info.data.get("images") == ():
-            raise _section_error("user is empty and there are no images: nothing would be asked")
+            raise section_error("user is empty and there are no images: nothing would be asked")
         return messages
 
 
@@ -174,28 +118,28 @@ class Endpoint(Section):
     @classmethod
     def _one_address(cls, url: str | None, info: ValidationInfo) -> str | None:
         if url and info.data.get("base_url"):
-            raise _section_error("give url or base_url, not both")
+            raise section_error("give url or base_url, not both")
         if (url or info.data.get("base_url")) and info.data.get("provider") == "simulated":
-            raise _section_error(
+            raise section_error(
                 "simulated starts its own server; for one that runs already use provider openai with its base_url"
             )
         # Segmind's model stands in the address, unless the whole address is given.
         if info.data.get("provider") == "segmind" and "model" in info.data and not (info.data["model"] or url):
-            raise _section_error("segmind needs a model: the last part of the model page's URL, such as mixtral-8x22b-instruct")
+            raise section_error("segmind needs a model: the last part of the model page's URL, such as mixtral-8x22b-instruct")
         return url
 
     @field_validator("model")
     @classmethod
     def _named(cls, model: str | None, info: ValidationInfo) -> str | None:
         if info.data.get("provider") == "openai" and not model:
-            raise _section_error("openai needs a model: the name the server knows it by")
+            raise section_error("openai needs a model: the name the server knows it by")
         return model
 
     @field_validator("api_key_file")
     @classmethod
     def _one_key(cls, file: Path | None, info: ValidationInfo) -> Path | None:
         if file and info.data.get("api_key_env"):
-            raise _section_error("give api_key_env or api_key_file, not both")
+            raise section_error("give api_key_env or api_key_file, not both")
         return file
 
     @property
@@ -248,7 +192,7 @@ class Retry(Section):
     def _ordered(cls, longest: float, info: ValidationInfo) -> float:
         first = info.data.get("base_delay_s", 0.0)
         if first > longest:
-            raise _section_error(f"base_delay_s ({first:g}) must not exceed max_delay_s ({longest:g})")
+            raise section_error(f"base_delay_s ({first:g}) must not exceed max_delay_s ({longest:g})")
         return longest
 
 
@@ -338,9 +282,9 @@ class Config(Section):
         if stop is None or stop.max_cost is None:
             return pricing
         if not pricing.model_fields_set:
-            raise _section_error("stop.max_cost needs prices, such as prompt_per_million and completion_per_million")
+            raise section_error("stop.max_cost needs prices, such as prompt_per_million and completion_per_million")
         if request is not None and most_completion(request) is None:
-            raise _section_error("stop.max_cost needs request.max_tokens: without it nobody knows what a reply may cost")
+            raise section_error("stop.max_cost needs request.max_tokens: without it nobody knows what a reply may cost")
         return pricing
 
     @field_validator("output")
@@ -349,11 +293,11 @@ class Config(Section):
         source = info.data.get("input")
         path = checks.reads_itself(source.path, output.path) if source else None
         if path is not None:
-            raise _section_error(
+            raise section_error(
                 f"{output.path} lies where input.path ({path}) would take it for new rows on the next run;"
                 " write it elsewhere, or name the input more closely"
             )
         inside = [each for each in source.path if Path(each).is_relative_to(output.place)] if source else []
         if inside and output.is_directory:
-            raise _section_error(f"{output.path} holds the input ({inside[0]}); write to a folder of its own")
+            raise section_error(f"{output.path} holds the input ({inside[0]}); write to a folder of its own")
         return output
