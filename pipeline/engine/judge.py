@@ -232,10 +232,10 @@ class Judge:
         if hint is None or (hint < self._policy.base_delay and self._holds > 1):
             span = max(self._policy.max_delay - self._policy.base_delay, 0.0)
             hint = self._policy.base_delay + min(backoff(self._holds - 1, draw=self._draw(), policy=self._policy), span)
-        self._slow_down(task, sent, pause=hint)
         if hint > 0:
             self._gate.hold(hint, f"{fault.status or fault.error_kind}")
         held = max(self._gate.held_until - self._now(), 0.0)
+        self._slow_down(task, sent, pause=held)
         if alone:
             self._gate.alone()
         elif self._limit.limit > 1:
