@@ -3,6 +3,7 @@
 import errno
 import os
 import stat
+import zlib
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,6 +75,11 @@ class Layout:
         return self.folder / "ballast"
 
     @property
+    def probe(self) -> str:
+        """The name of what is written to see whether a folder can be written to; whoever holds the lock has it alone."""
+        return f".rowcall-probe-{zlib.crc32(os.fsencode(self.output.name)):08x}"
+
+    @property
     def has_record(self) -> bool:
         """Whether a run ever got as far as to make a record here."""
         return self.journal.exists() or self.lock.exists() or self.progress.exists()
@@ -139,7 +145,7 @@ def preflight(layout: Layout, *, allow_network_disk: bool = False) -> None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             _check_space(folder)
-            _probe(folder)
+            _probe(folder / layout.probe)
         except OSError as error:
             raise _cannot(folder, error) from error
 
@@ -166,17 +172,17 @@ def _check_space(folder: Path) -> None:
         )
 
 
-def _probe(folder: Path) -> None:
-    name = f".rowcall-probe-{files.random_name()}"
-    first, second = folder / f"{name}.tmp", folder / name
+def _probe(path: Path) -> None:
+    first = path.with_name(f"{path.name}.tmp")
+    first.unlink(missing_ok=True)  # a kill may have left it
     try:
         with files.create(first, private=True) as file:
             file.write(b"rowcall")
             files.sync(file)
-        first.rename(second)
-        files.sync_folder(folder)
+        first.rename(path)
+        files.sync_folder(path.parent)
     finally:
-        for each in (first, second):
+        for each in (first, path):
             with suppress(OSError):  # what went wrong before is what counts
                 each.unlink(missing_ok=True)
 

@@ -88,6 +88,16 @@ def test_a_folder_that_is_not_safe_is_refused_and_not_touched(tmp_path: Path, be
     assert layout.folder.stat().st_mode == mode
 
 
+def test_a_probe_that_a_kill_left_behind_goes_with_the_next(tmp_path: Path) -> None:
+    layout = layout_in(tmp_path / "out")
+    make_folder(layout)
+    left = [folder / f"{layout.probe}.tmp" for folder in (layout.folder, layout.output.parent)]
+    for each in left:
+        each.write_bytes(b"rowcall")
+    preflight(layout)
+    assert not any(each.exists() for each in left)
+
+
 def test_preflight_leaves_nothing_behind(tmp_path: Path) -> None:
     layout = layout_in(tmp_path, "out", True)
     make_folder(layout)

@@ -340,9 +340,8 @@ def attack(
     kills: int,
     requests: int,
     chance: random.Random,
-    strike: Callable[[Running], bool] = Running.kill,
 ) -> Attacks:
-    """Start the job and strike it (kill -9 it) at a random moment, again and again, without finishing it.
+    """Start the job and kill -9 it at a random moment, again and again, without finishing it.
 
     A kill strikes within the next `requests` arrivals; one in eight strikes while the command starts up.
     """
@@ -351,7 +350,7 @@ def attack(
     while attacks.kills < kills:
         running = start()
         _await_moment(running, sim, requests, chance)
-        if not strike(running):
+        if not running.kill():
             attacks.wrong.append(f"the run ended by itself before kill {attacks.kills + 1}: {running.err.read_text()[-300:]}")
             return attacks
         served, now = sim.served(), job.look()
