@@ -18,6 +18,7 @@ from pipeline.checkpoint.layout import Layout
 from pipeline.core.errors import StoppedError
 
 NAME = "job.json"
+_TEMPORARY = f"{NAME}.tmp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +36,18 @@ def keep(book: Book, layout: Layout) -> None:
     """Write what the journal says now. Raises StoppedError if the disk refuses."""
     path = layout.folder / NAME
     try:
-        path.with_name(f"{NAME}.tmp").unlink(missing_ok=True)
-        files.write_durably(path, content(book), private=True, temporary=path.with_name(f"{NAME}.tmp"))
+        remove_leftovers(layout)
+        files.write_durably(path, content(book), private=True, temporary=layout.folder / _TEMPORARY)
     except OSError as error:
         raise StoppedError(
             f"{path}: cannot be written ({error.strerror or error}); what is recorded is intact: "
             "see that the disk is sound and has room, then run again"
         ) from error
+
+
+def remove_leftovers(layout: Layout) -> None:
+    """Remove what a kill in keep() left. Raises OSError."""
+    (layout.folder / _TEMPORARY).unlink(missing_ok=True)
 
 
 def content(book: Book) -> bytes:

@@ -7,7 +7,7 @@ import re
 import secrets
 from pathlib import Path
 
-from pipeline.checkpoint import announced, journal, kept, mark, parquet, rescue, salvage, sealing, wal
+from pipeline.checkpoint import announced, job_file, journal, kept, mark, parquet, rescue, salvage, sealing, wal
 from pipeline.checkpoint.book import Book, first_entries
 from pipeline.checkpoint.entries import PartEntry
 from pipeline.checkpoint.files import Steps
@@ -65,6 +65,7 @@ def recover(book: Book, layout: Layout) -> int:
                 sealing.check(book, layout, entry)
         _remove_orphans(book, layout)
         announced.remove_leftovers(book, layout)
+        job_file.remove_leftovers(layout)
     except OSError as error:
         raise StoppedError(
             f"{error.filename or layout.folder}: the record cannot be put in order ({error.strerror or error}); "

@@ -213,6 +213,14 @@ def test_what_a_broken_off_seal_left_is_removed_and_sealed_anew(desk_of_file: De
     assert desk_of_file.asked.total() == 23
 
 
+def test_what_a_kill_left_of_the_jobs_file_is_removed(desk_of_file: Desk) -> None:
+    desk_of_file.run()
+    left = desk_of_file.layout.folder / "job.json.tmp"
+    left.write_bytes(b"torn")
+    desk_of_file.open().close()
+    assert not left.exists()
+
+
 def test_an_orphan_that_holds_more_than_the_journal_is_never_removed(desk_of_file: Desk, tmp_path: Path) -> None:
     record = desk_of_file.open()
     part = Part(0, 0, 10)

@@ -17,6 +17,7 @@ import uvloop
 from pipeline.checkpoint import files, publish
 from pipeline.checkpoint.journal import JournalFile
 from pipeline.cli import main
+from pipeline.engine import room
 from pipeline.engine.threads import Threads
 
 
@@ -36,6 +37,11 @@ def one_thread() -> None:
     """All disk work in one thread, since strace counts each thread's calls for itself; and no socket written by `write`."""
     Threads.start = lambda *, render: Threads(AtOnce(), AtOnce(), AtOnce(), AtOnce() if render else None, ExitStack())
     uvloop.new_event_loop = asyncio.SelectorEventLoop
+
+
+def short_pause() -> None:
+    """A full disk is waited for two seconds instead of a minute: a sweep is hundreds of runs."""
+    room.LONGEST_S, room.AGAIN_S = 2.0, 0.5
 
 
 def commits_unsynced() -> None:
@@ -72,7 +78,7 @@ def syncs_unheeded() -> None:
 
 ALTERATIONS = {
     each.__name__.replace("_", "-"): each
-    for each in (one_thread, commits_unsynced, names_unsynced, output_in_place, syncs_unheeded)
+    for each in (one_thread, short_pause, commits_unsynced, names_unsynced, output_in_place, syncs_unheeded)
 }
 
 if __name__ == "__main__":

@@ -80,7 +80,12 @@ class Sweep:
     def __init__(self, bench: Bench, name: str, *alterations: str) -> None:
         self._bench = bench
         self._name = name
-        self._command = (sys.executable, "-m", "tests.whole.faults.altered", ",".join(("one-thread", *alterations)))
+        self._command = (
+            sys.executable,
+            "-m",
+            "tests.whole.faults.altered",
+            ",".join(("one-thread", "short-pause", *alterations)),
+        )
         self._source = write_csv(bench.root / f"{name}.csv", ROWS)
         self._simulators: queue.Queue[Simulator] = queue.Queue()
         for _ in range(2):
