@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from pipeline.config import mistakes, strict_yaml
 from pipeline.config.checks import GLOB
 from pipeline.config.model import Config
+from pipeline.core.described import describe
 from pipeline.core.errors import ConfigError
 from pipeline.core.redact import HIDDEN, looks_like_key, without_keys
 
@@ -58,7 +59,7 @@ def load_config(path: Path | None, overrides: Sequence[Override] = (), *, values
     name = str(path) if path is not None else "the job"
     raw: Any = read_yaml(path) if path is not None else _plain(values or {})
     if not isinstance(raw, dict):
-        raise ConfigError(f"{name}: found {mistakes.describe(raw)}, allowed: sections such as input, prompt, endpoint, output")
+        raise ConfigError(f"{name}: found {describe(raw)}, allowed: sections such as input, prompt, endpoint, output")
     _anchor(raw, path.absolute().parent if path is not None else here)
     given = {override.key for override in overrides}
     for override in overrides:

@@ -9,10 +9,10 @@ from pydantic import BaseModel, ValidationError
 from pipeline.config.checks import Mistakes, is_probably_a_key
 from pipeline.config.model import Config
 from pipeline.config.section import ABOUT_SECTION
+from pipeline.core.described import describe
 from pipeline.core.redact import harmless, looks_like_key
 
 _MOST_CHARS = 1000
-_MOST_SHOWN = 60
 
 # pydantic's error types in the user's words; {…} are the error's own figures.
 _WORDS = {
@@ -140,18 +140,3 @@ def _shown(location: list[str], raw: object) -> str:
     if isinstance(value, str) and (hidden or looks_like_key(value) or is_probably_a_key(value)):
         return "text"
     return describe(value)
-
-
-def describe(value: object) -> str:
-    """Give a value as the user wrote it in YAML, if it is short."""
-    match value:
-        case None:
-            return "nothing"
-        case bool():
-            return "true" if value else "false"
-        case Mapping():
-            return "keys with values"
-        case list() | tuple():
-            return "a list" if value else "an empty list"
-        case _:
-            return f"{value!r:.{_MOST_SHOWN}}"

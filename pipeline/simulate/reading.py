@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 
 import orjson
 
+from pipeline.core.described import describe
+
 # Gives the value as the program wants it, or raises UnfitError.
 Read = Callable[[object], object]
 
-_MOST_SHOWN = 60
 _MOST_CHARS = 100_000
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
@@ -22,7 +23,7 @@ class UnfitError(Exception):
 def keys(raw: object, allowed: Mapping[str, Read], where: str, mistakes: list[str]) -> dict[str, object]:
     """Read a mapping with these keys at most; what was wrong is added to `mistakes`."""
     if not isinstance(raw, Mapping):
-        mistakes.append(f"{where}: found {shown(raw)}, allowed: keys with values, of {', '.join(allowed)}")
+        mistakes.append(f"{where}: found {describe(raw)}, allowed: keys with values, of {', '.join(allowed)}")
         return {}
     read: dict[str, object] = {}
     for key, value in raw.items():
@@ -34,26 +35,12 @@ def keys(raw: object, allowed: Mapping[str, Read], where: str, mistakes: list[st
         try:
             read[key] = allowed[key](value)
         except UnfitError as error:
-            mistakes.append(f"{where}.{key}: found {shown(value)}, allowed: {error}")
+            mistakes.append(f"{where}.{key}: found {describe(value)}, allowed: {error}")
     return read
 
 
 def nearest(name: str, allowed: Sequence[str]) -> str | None:
     return next(iter(difflib.get_close_matches(name.replace("-", "_"), allowed, 1, 0.5)), None)
-
-
-def shown(value: object) -> str:
-    """Give a value as the user wrote it in YAML, if it is short."""
-    match value:
-        case None:
-            return "nothing"
-        case bool():
-            return "true" if value else "false"
-        case Mapping():
-            return "keys with values"
-        case list() | tuple():
-            return "a list"
-    return f"{value!r:.{_MOST_SHOWN}}"
 
 
 def number(least: float, most: float = math.inf) -> Read:
