@@ -27,7 +27,8 @@ class Change:
 
 
 class AdaptiveLimit:
-    """`limit` requests may be in flight, `most` at most. With `adaptive=False` only the start and outages change it.
+    """`limit` requests may be in flight, `most` at most. With `adaptive=False` only the start, outages and shortages here
+    change it.
 
     `history` holds the latest changes, for people to look at. Times are monotonic seconds.
     """
@@ -77,9 +78,8 @@ class AdaptiveLimit:
         self._set(now, 1, "outage")
 
     def halve(self, now: float) -> None:
-        """Ask for less from now on: this machine is short of something."""
-        self._most = max(self._most // 2, 1)
-        self._goal = min(self._goal, float(self._most))
+        """Ask for less, until it turns out that more goes well: this machine is short of something."""
+        self._goal = max(self._goal / 2, 1.0)
         self._set(now, min(self.limit, self._goal), "shortage")
 
     def _set(self, now: float, limit: float, reason: str) -> None:

@@ -9,6 +9,7 @@ from collections import deque
 
 # Limits are by the minute.
 MEMORY_S = 60.0
+LONG_PAUSE_S = 2 * MEMORY_S
 # Just below what was measured: at the very rate, chance alone would be throttled again and again.
 MARGIN = 0.98
 # So many requests and seconds say too little: then the rate is only lowered.
@@ -18,7 +19,7 @@ LOWERED = 0.9
 # minutes, one that is right is overstepped by little. The first estimate is the worst one.
 USED_SHARE = 0.8
 FIRST_STEP, STEP_AFTER_A_GUESS, MOST_STEP = 0.01, 0.1, 0.5
-STEP_EVERY_S, STEP_EVERY_STARTS = 10.0, 5
+STEP_EVERY_S, STEP_EVERY_STARTS, LONGEST_STEP_S = 10.0, 5, 30.0
 
 
 class Learned:
@@ -54,6 +55,11 @@ class Learned:
         if self.per_second is None:
             self.per_second = self._measured(now + pause, telling=False)
 
+    def stray(self, now: float) -> None:
+        """Note that a request was throttled as now and then one is: the rate is about right, so it is raised carefully again."""
+        self._step = FIRST_STEP
+        self._begin_step(now)
+
     def answered(self, now: float, *, sent_at: float) -> None:
         """Note that a request sent at `sent_at` was let through."""
         if self._paused is not None and sent_at > self._paused:
@@ -65,6 +71,12 @@ class Learned:
 
     def _learn(self, until: float) -> None:
         if self.per_second is None:
+            return
+        assert self._paused is not None
+        if until - self._paused > LONG_PAUSE_S:
+            # A limit by the day, an outage or a suspended machine: nothing was learned of the minute.
+            self.per_second = None if self._guessed else self.per_second
+            self._then.clear()
             return
         measured = self._measured(until)
         if measured is None:
@@ -103,4 +115,4 @@ class Learned:
 
     def _begin_step(self, now: float) -> None:
         self._since = now, self._through
-        self._step_due = now + max(STEP_EVERY_S, STEP_EVERY_STARTS / (self.per_second or 1.0))
+        self._step_due = now + max(STEP_EVERY_S, min(STEP_EVERY_STARTS / (self.per_second or 1.0), LONGEST_STEP_S))

@@ -24,5 +24,5 @@ class Pacer:
         return start - now
 
     def hold(self, until: float) -> None:
-        """Start nothing before `until`, and space the starts anew from there: what was booked until then is void."""
-        self._next = until
+        """Start nothing before `until`, and space the starts anew from there."""
+        self._next = max(self._next, until)

@@ -102,6 +102,8 @@ class Gate:
         self._apart.clear()
 
     def _look_again(self) -> None:
+        if self._tickets == 0:  # nobody could start: who opens the gate looks again
+            return
         for future in self._apart:
             if not future.done():
                 future.set_result(None)

@@ -117,7 +117,9 @@ class Judge:
 
     def judge(self, task: Task, sent: Sent, *, alone: bool) -> Step:
         """Count the answer and choose the row's next step."""
-        sent = replace(sent, result=self._unison.heard(task.row.index, sent.result, any_ok=self._any_ok()))
+        result = self._unison.heard(task.row.index, sent.result, any_ok=self._any_ok())
+        if result is not sent.result:
+            sent = replace(sent, result=result)
         self._count(task, sent)
         match sent.result:
             case Reply():
@@ -190,7 +192,8 @@ class Judge:
         self._feed.new_first = False
         ended = self.outage.answered(task, sent_at=self._sent_at(sent), alone=alone)
         if alone:
-            self._gate.together()
+            if not self.outage.waiting:
+                self._gate.together()
             if self._fatal.suspicion is not None:
                 self._fatal.cleared()
                 self._notice("another row was answered: the run goes on")
@@ -217,7 +220,7 @@ class Judge:
 
     def _throttled(self, task: Task, sent: Sent, fault: Fault, *, alone: bool) -> Step:
         hint = fault.retry_after
-        self._pace.refused(sent.quotas)
+        self._pace.refused(self._now(), sent.quotas)
         step = self._only_this_row(task, fault)
         if step is not None and not alone:
             return step

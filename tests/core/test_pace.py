@@ -40,7 +40,7 @@ def test_a_configured_rate_is_kept_whatever_answers_say():
     assert told(pace, remaining=1, resets_in=60.0) == 600
     pace.started(2.0)
     for row in (1, 2, 3):
-        pace.refused(None)
+        pace.refused(3.0, None)
         pace.throttled(3.0, row=row, pause=1.0)
     assert pace.requests_per_minute == 600
 
@@ -60,11 +60,11 @@ def test_one_row_that_is_throttled_by_itself_teaches_nothing():
     pace = Pace(learn=True)
     for now in range(10):
         pace.started(float(now))
-        pace.refused(None)
+        pace.refused(3.0, None)
         assert pace.throttled(float(now), row=7, pause=1.0) is False
     assert pace.requests_per_minute is None
     pace.started(20.0)
-    pace.refused(None)
+    pace.refused(3.0, None)
     assert pace.throttled(20.0, row=8, pause=1.0) is True
     assert pace.requests_per_minute is not None
 

@@ -4,11 +4,12 @@ import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import pytest
 
 from pipeline.core.retry import RetryPolicy
-from pipeline.core.types import Response
+from pipeline.core.types import Fault, FaultKind, Response
 from tests.engine.test_run import SETTINGS, Case, play
 from tests.fakes import Answer
 
@@ -161,3 +162,50 @@ def test_progress_shows_the_pace_that_was_learned():
     assert seen.watcher.pictures[0].requests_per_minute is None
     assert 500 < (seen.watcher.pictures[-2].requests_per_minute or 0) < 1300
     assert seen.watcher.pictures[-2].limit == 64
+
+
+WIDE = replace(SETTINGS, concurrency=64, policy=RetryPolicy())
+
+
+def test_rows_throttled_now_and_then_by_chance_do_not_slow_a_run_down():
+    def script(row: int, nth: int, now: float) -> Answer:
+        return Response(429, {"retry-after": "1"}, b"") if row % 200 == 50 and nth == 1 else 200
+
+    seen = play(Case(rows=8000, script=script, settings=WIDE, latency=0.5, part_rows=8000))
+    held = 40 * 1.1
+    assert seen.seconds <= 8000 * 0.5 / 64 + held + 20
+
+
+def test_a_long_wait_at_the_start_says_nothing_of_the_rate():
+    def script(row: int, nth: int, now: float) -> Answer:
+        return Response(429, {"retry-after": str(600 - now)}, b"") if 0.5 < now < 600 else 200
+
+    seen = play(Case(rows=3000, script=script, settings=WIDE, part_rows=3000))
+    assert seen.seconds <= 600 + 3000 / 64 * 2
+
+
+@pytest.mark.parametrize("until", [11, 1e9], ids=["for a second", "for ever"])
+def test_answers_that_say_nothing_is_left_are_not_believed_for_ever(until: float):
+    nothing_left = {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "60s"}
+
+    def script(row: int, nth: int, now: float) -> Answer:
+        return Response(200, nothing_left if 10 <= now < until else {}, f"row {row}".encode())
+
+    seen = play(Case(rows=3000, script=script, settings=WIDE, part_rows=3000))
+    assert seen.seconds <= 3000 / 64 + 120
+
+
+def test_a_configured_rate_is_kept_through_short_holds():
+    def script(row: int, nth: int, now: float) -> Answer:
+        return Response(429, {"retry-after": "1"}, b"") if 0.5 < now < 120 else 200
+
+    seen = play(Case(rows=20, script=script, settings=replace(WIDE, requests_per_minute=6.0), latency=0.5))
+    starts = [at for at, _ in seen.transport.sends]
+    assert min(later - before for before, later in pairwise(starts)) >= 10 - 1e-6
+
+
+def test_a_shortage_on_this_machine_that_passes_is_recovered_from():
+    short = Fault(FaultKind.LOCAL, "connection", "EMFILE")
+    seen = play(Case(rows=2000, script=lambda row, nth, now: short if 5 < now < 20 else 200, settings=WIDE, part_rows=2000))
+    assert (seen.result.stopped, seen.failed) == (None, {})
+    assert seen.seconds <= 20 + 2000 / 64 + 60

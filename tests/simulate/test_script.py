@@ -67,7 +67,7 @@ def test_faults_are_read(then: object, name: str, given_: object) -> None:
 
 MISTAKES = [
     pytest.param(None, ["night.yaml: found nothing", "episodes"], id="empty file"),
-    pytest.param([], ["night.yaml: found a list", "episodes"], id="a list"),
+    pytest.param([], ["night.yaml: found an empty list", "episodes"], id="a list"),
     pytest.param({}, ["night.yaml: episodes: is required"], id="no episodes"),
     pytest.param({"episodes": []}, ["night.yaml: episodes: is required"], id="none of them"),
     pytest.param({"episodes": "hang"}, ["night.yaml.episodes: found 'hang'", "a list"], id="no list"),
