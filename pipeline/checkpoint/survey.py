@@ -10,6 +10,7 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import orjson
@@ -29,6 +30,7 @@ from pipeline.core.tally import Tally
 from pipeline.core.types import Outcome, Part, Reply
 
 _MOST_ENTRIES = 1_000_000  # of parts, input files, runs
+_MOST_ROWS = 10_000_000_000
 
 
 @dataclass(slots=True)
@@ -103,9 +105,9 @@ class _Surveyor:
         salvage, beside, meta = self._salvage, self._beside, self._meta
         said: Iterable[object] = (
             *([meta[RECORD].decode()] if RECORD in meta else []),
-            *([beside.record] if beside is not None else []),
-            *(owner for owner, _ in self._found),
             (progress_file.read(self._layout) or {}).get("record"),
+            *(owner for owner, _ in self._found),
+            *([beside.record] if beside is not None else []),  # last: it may have been copied here by itself
         )
         record = next((each for each in said if isinstance(each, str)), secrets.token_hex(16))
         self._found = [each for each in self._found if each[0] == record]
@@ -121,22 +123,29 @@ class _Surveyor:
         files_ = {each.id: each for each in beside.files} if beside else {}
         files_ |= {id_: StoredFile(**orjson.loads(body)) for id_, body in salvage.rows("files", _MOST_ENTRIES)}
         it.files = [files_[id_] for id_ in sorted(files_)]
-        if sorted(files_) != list(range(len(files_))):
+        if sorted(files_) != list(range(len(files_))) or self._last_row >= it.rows > 0:
             raise self._hopeless("which input files joined the job")
         it.runs = [
             replace(StoredRun(**orjson.loads(body)), id=number)
             for number, (_, body) in enumerate(salvage.rows("runs", _MOST_ENTRIES))
         ]
-        if (it.job is None or not it.files) and (self._found or self._layout.output.exists()):
+        if (it.job is None or not it.files) and (self._found or self._layout.output.exists() or self._last_row >= 0):
             raise self._hopeless("what was asked")
         return it
+
+    @cached_property
+    def _last_row(self) -> int:
+        """The last row that is proven in the old journal, whatever it says of parts and files; -1 if there is none."""
+        return max((row for row, _ in self._salvage.rows("outcomes", _MOST_ROWS)), default=-1)
 
     def _look_at_output(self) -> None:
         it, beside = self._it, self._beside
         stored = [OutputFile(**orjson.loads(body)) for _, body in self._salvage.rows("outputs", _MOST_ENTRIES)]
         it.outputs = stored
         if beside is not None and {each.name for each in beside.outputs} != {each.name for each in stored}:
-            self._rolled_back = bool(beside.outputs) and all(self._stands(each) for each in beside.outputs)
+            # An older job.json, put back from a copy, knows less and not more.
+            more = {each.name for each in beside.outputs} > {each.name for each in stored}
+            self._rolled_back = more and all(self._stands(each) for each in beside.outputs)
             if self._rolled_back or self._salvage.faults:
                 it.outputs = list({each.name: each for each in [*beside.outputs, *stored]}.values())
         if self._rolled_back:
@@ -178,7 +187,8 @@ class _Surveyor:
         it = self._it
         newest = max((found for _, found in self._found if found.part == part), key=lambda each: each.generation, default=None)
         inside = part.stop <= self._published
-        if (entry is None or (self._rolled_back and entry.state != "published")) and inside:
+        whole = entry is not None and entry.state == "sealed" and proof.is_whole(self._layout, entry)
+        if (entry is None or (self._rolled_back and entry.state != "published" and not whole)) and inside:
             self._gain += len(part) - count
             it.superseded.update([part.id] if entry is not None else ())
             return PartEntry(part, "published", entry.generation if entry else 0)
@@ -191,7 +201,7 @@ class _Surveyor:
                 self._gain += len(part) - count
                 it.superseded.update([part.id] if entry is not None else ())
                 return PartEntry(part, "sealed", newest.generation, file=proof.as_sealed(newest.path), tally=tally)
-        if entry is not None and entry.state == "sealed" and not proof.is_whole(self._layout, entry):
+        if entry is not None and entry.state == "sealed" and not whole:
             return self._opened(entry, newest)
         return entry or PartEntry(part)
 

@@ -74,6 +74,8 @@ class _Execution:
         found = inputs.find_files(config)
         if not found and not self._layout.has_record:
             raise SourceError(f"input.path: {', '.join(config.input.path)} matches no file")
+        if job.repair and not self._layout.folder.exists():
+            raise MismatchError(f"{self._layout.folder}: there is no record to repair; are output.path and checkpoint.dir right?")
         if job.fresh:
             self._start_over(found)
         make_folder(self._layout)

@@ -2,9 +2,12 @@
 
 import re
 import shutil
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
+from zlib import crc32
 
+import orjson
 import pyarrow.parquet as pq
 import pytest
 
@@ -301,6 +304,46 @@ def test_with_the_job_itself_forgotten_nothing_is_guessed(killed: Desk, monkeypa
     with pytest.raises(DamagedError, match="neither the journal nor"):
         repair(killed.layout)
     assert len(list(killed.layout.parts.iterdir())) == 2
+
+
+@pytest.mark.parametrize("table", ["files", "meta"])
+def test_replies_whose_job_or_files_nothing_names_are_not_bought_again(desk_of_file: Desk, tmp_path: Path, table: str) -> None:
+    """Found in review: only open parts, no job.json; a repair dropped every row and said that nothing was lost."""
+    record, part = started(desk_of_file), Part(0, 0, 10)
+    record.open_part(part, columns(part))
+    record.record([ok(row) for row in range(5)])
+    desk = desk_of_file.moved_to(tmp_path / "killed")
+    record.close()
+    (desk.layout.folder / job_file.NAME).unlink()
+    folded(desk)
+    with sqlite3.connect(desk.layout.journal) as db:
+        db.execute(f"UPDATE {table} SET crc = crc + 1" + (" WHERE id = 2" if table == "meta" else ""))
+    db.close()
+    with pytest.raises(DamagedError, match="neither the journal nor"):
+        repair(desk.layout)
+    with sqlite3.connect(desk.layout.journal) as db:
+        assert db.execute("SELECT count(*) FROM outcomes").fetchone() == (5,)
+    db.close()
+
+
+def test_an_older_file_of_the_job_takes_nothing_back(tmp_path: Path) -> None:
+    """Found in review: put back from a copy, it made a repair throw away what a retry had brought since."""
+    desk = Desk(tmp_path / "job", is_directory=True, answer=failed).make()
+    record = started(desk)
+    desk.finish(record)
+    record.close()
+    record = desk.open()
+    assert record.redo(None) == desk.rows
+    desk.answer = ok
+    desk.ask(record)
+    record.close()
+    path = desk.layout.folder / job_file.NAME
+    body = orjson.loads(path.read_bytes().partition(b"\n")[2])
+    body["outputs"] = body["outputs"][:1]
+    older = orjson.dumps(body)
+    path.write_bytes(b"%08x\n" % crc32(older) + older)
+    assert job_file.read(desk.layout) is not None
+    assert repair(desk.layout) is None
 
 
 @pytest.mark.parametrize("harm", ["part", "journal", "both"])

@@ -345,6 +345,15 @@ def test_check_sends_and_writes_nothing(rowcall, tmp_path, job, simulator):
     assert simulator.stats()["requests"] == 0
 
 
+def test_where_there_is_no_record_there_is_nothing_to_repair(rowcall, tmp_path, job, simulator):
+    """A mistyped path would buy everything anew."""
+    rows(tmp_path, "in/a.csv", range(4))
+    ended = rowcall("run", job, "--repair", "--set", "output.path=elsewhere.parquet")
+    assert ended.code == 2
+    assert "no record to repair" in ended.err
+    assert simulator.stats()["requests"] == 0
+
+
 def test_every_option_has_an_environment_twin(rowcall, tmp_path, job, simulator, monkeypatch):
     rows(tmp_path, "in/a.csv", range(30))
     monkeypatch.setenv("ROWCALL_RUN_LIMIT", "4")
