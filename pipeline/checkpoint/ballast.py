@@ -39,19 +39,17 @@ class Ballast:
         """Free its room for good; tell whether there was any."""
         was_aboard, self._aboard = self._aboard, False
         self.spent = self.spent or was_aboard
-        self._remove()
+        with suppress(OSError):
+            self._path.unlink()
+            # Some file systems give freed blocks out again only once they have committed that they are free.
+            files.sync_folder(self._path.parent)
         return was_aboard
 
     def put_down(self) -> None:
         """Remove it at the end of a run, also one that a killed run left."""
         self._aboard = self.spent = False
-        self._remove()
-
-    def _remove(self) -> None:
         with suppress(OSError):
             self._path.unlink()
-            # Some file systems give freed blocks out again only once they have committed that they are free.
-            files.sync_folder(self._path.parent)
 
 
 def _allocate(descriptor: int, size: int) -> None:

@@ -31,6 +31,7 @@ HARMLESS = {
     "the log's sync before that, and its removal after": r"(fdatasync|unlink).*/journal\.db-wal",
     "the folder's sync by SQLite: we sync it again": r"^fdatasync\(\d+<[^>]*\.rowcall>",
     "a probe that stays": r"^unlink\(.*/\.rowcall-probe-",
+    "the ballast, which is there to be given up": r'/ballast"',
     "a folder that is there": r"^mkdir\(",
     "Python looking for a folder for temporary files": r"\(\d*<?\"?/tmp/\w{8}[>\"]",
 }
@@ -44,6 +45,11 @@ class Blow:
     number: int
     fault: str
     onward: bool = False
+
+    @property
+    def passes(self) -> bool:
+        """Whether the disk has room again at the next call: then a run may go on by itself."""
+        return "ENOSPC" in self.fault and not self.onward
 
     def __str__(self) -> str:
         return f"{self.call} {self.number}{'+' if self.onward else ''}"
@@ -141,7 +147,7 @@ def _struck_at(log: Path, *, killed: bool) -> str | None:
 def _badly_ended(struck: Struck, said: str, sent: int) -> Iterator[str]:
     """See that a run that met a failing disk ended as it should: with a code that says so, and one line why."""
     why = [line for line in said.splitlines() if line.startswith(("rowcall: error: ", "stopped early: "))]
-    if struck.code == 0 and struck.harmless:
+    if struck.code == 0 and (struck.harmless or struck.blow.passes):
         return
     if struck.code not in (3, 5, *((2,) if sent == 0 else ())):
         yield f"exit {struck.code}"
