@@ -18,8 +18,8 @@ TOKENS_OF_A_START = 1000.0
 MOST_HASTE = 2.0
 LEAST_PERIOD_S = 1.0
 MOST_LIES = 20
-# Of so many answers these many being 429s is more than chance, or than a pace that is about right.
-LATELY, TELLING = 100, 2
+# Of the latest answers this share being 429s is more than chance, or than a pace that is about right.
+LATELY, LEAST_TELLING, TELLING_SHARE = 300, 3, 0.04
 
 
 class Pace:
@@ -79,7 +79,7 @@ class Pace:
         if len(self._met) < 2:
             return False
         self._met = {row, -1}  # two are enough to remember
-        if len(self._lately) == LATELY and sum(self._lately) < TELLING:
+        if self._told_requests.leaves_some(now) or sum(self._lately) < max(LEAST_TELLING, TELLING_SHARE * len(self._lately)):
             self._learned.stray(now)
             return False
         if self._learns_requests:
@@ -109,6 +109,7 @@ class Told:
     def __init__(self, *, unit: float = 1.0) -> None:
         self._per_second: float | None = None
         self._until = -math.inf  # from then on there is only the limit's own rate
+        self._left = 0.0
         self._nothing_left = 0  # answers in a row that said so
         self._slowest = unit / LONGEST_GAP_S
         self._own = math.inf
@@ -124,10 +125,15 @@ class Told:
             return self._per_second
         return None if math.isinf(self._own) else self._own
 
+    def leaves_some(self, now: float) -> bool:
+        """Whether the latest word, if it still holds, was that something is left: then it is another limit that is met."""
+        return now < self._until and self._left > 0
+
     def tell(self, quota: Quota | None, now: float) -> None:
         """Take in what an answer said, if it said anything."""
         if quota is None:
             return
+        self._left = quota.remaining
         self._nothing_left = self._nothing_left + 1 if quota.remaining == 0 else 0
         self._until = now + max(quota.resets_in, LEAST_PERIOD_S)
         self._period = max(self._period, quota.resets_in)

@@ -234,7 +234,9 @@ class Judge:
         # An endpoint that goes on naming moments ("Retry-After: 0") gets the wait of one that names nothing.
         if hint is None or (hint < self._policy.base_delay and self._holds > 1):
             span = max(self._policy.max_delay - self._policy.base_delay, 0.0)
-            hint = self._policy.base_delay + min(backoff(self._holds - 1, draw=self._draw(), policy=self._policy), span)
+            further = min(backoff(self._holds - 1, draw=self._draw(), policy=self._policy), span)
+            # At a pace that is about right a moment is enough; otherwise nobody knows how long.
+            hint = self._policy.base_delay + (0.0 if self._holds == 1 and self._pace.requests_per_minute else further)
         if hint > 0:
             self._gate.hold(hint, f"{fault.status or fault.error_kind}")
         held = max(self._gate.held_until - self._now(), 0.0)

@@ -48,7 +48,7 @@ def csv_job(bench: Bench) -> Claims:
             looks.append(bench.run("status", job.config, "--json"))
     ended, counted = running.wait(), sim.stats()
     yield from finished(
-        f"{rows} CSV rows, faults 10 %, rpm limit met", ended, counted, mistakes_in(job.output, kept_of_csv(rows))
+        f"{rows} CSV rows, faults 10 %, rpm limit met", ended, counted, mistakes_in(job.output, kept_of_csv(rows)), rpm=4000
     )
     looks.append(bench.run("status", job.config, "--json"))
     right = sum(each.code == 0 and adds_up(each.summary, rows) for each in looks)
@@ -88,25 +88,27 @@ def image_job(bench: Bench) -> Claims:
     wrong += [
         f"row {row}: another row's picture" for row, (one, text) in enumerate(zip(sums, texts, strict=True)) if one not in text
     ]
-    yield from finished(f"{rows} rows with 200 kB images, peak {ended.peak / 2**20:.0f} MB", ended, sim.stats(), wrong)
+    yield from finished(f"{rows} rows with 200 kB images, peak {ended.peak / 2**20:.0f} MB", ended, sim.stats(), wrong, rpm=1500)
 
 
 def image_digest(photo: bytes) -> str:
     return f"image:{hashlib.sha256(photo).hexdigest()[:16]}"
 
 
-def finished(what: str, ended, counted, wrong: list[str]) -> Claims:
+def finished(what: str, ended, counted, wrong: list[str], *, rpm: int) -> Claims:
+    """Claim that a job against so many requests a minute came out right; it must have met that limit, or kept to it."""
     limited = counted["refusals"].get("429", 0)
+    kept = counted["requests"] / rpm * 60 / ended.seconds  # the share of the limit that was used
     digests = counted["digests"]
     seen = f"exit {ended.code}, {len(wrong)} wrong, {digests['extra']} twice; {ended.seconds:.0f} s,"
-    seen += f" {counted['requests']} requests, {limited} over the limit"
+    seen += f" {counted['requests']} requests, {limited} over the limit, {kept:.0%} of it used"
     if ended.code or wrong:
         seen += f"; {ended.err[-300:]} {wrong[:3]}"
     yield Claim(
         what,
-        "exit 0, each row its own answer, 0 twice",
+        "exit 0, each row its own answer, 0 twice, limit used",
         seen,
-        ended.code == 0 and not wrong and digests["extra"] == 0 and limited > 0,
+        ended.code == 0 and not wrong and digests["extra"] == 0 and (limited > 0 or kept >= 0.7),
     )
 
 
