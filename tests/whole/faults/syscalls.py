@@ -31,6 +31,7 @@ HARMLESS = {
     "the log's sync before that, and its removal after": r"(fdatasync|unlink).*/journal\.db-wal",
     "the folder's sync by SQLite: we sync it again": r"^fdatasync\(\d+<[^>]*\.rowcall>",
     "a probe that stays": r"^unlink\(.*/\.rowcall-probe-",
+    "the count beside the journal, which has it too": r"^pwrite64.*/mark>",
     "the ballast, which is there to be given up": r'/ballast"',
     "a folder that is there": r"^mkdir\(",
     "Python looking for a folder for temporary files": r"\(\d*<?\"?/tmp/\w{8}[>\"]",
