@@ -10,7 +10,7 @@ from tests.whole.harness import CANARY, KEY_VARIABLE, Bench, digest_of, make_job
 
 pytestmark = [pytest.mark.slow, pytest.mark.network]
 
-ROWS = 120
+ROWS, WIDTH = 120, 8
 POISONED = 7
 BAD_NIGHT: list[dict[str, Any]] = [
     {"name": "poison", "when": {"prompt_contains": digest_of(POISONED)}, "then": 500},
@@ -25,14 +25,15 @@ def test_a_bad_night_fails_the_poisoned_row_and_no_other(monkeypatch: pytest.Mon
     monkeypatch.setenv(KEY_VARIABLE, CANARY)
     settings = SimulatorSettings(latency=Latency(0.1), script=read_script({"episodes": BAD_NIGHT}, "the bad night"))
     with Bench() as bench, serve(settings) as simulator:
-        job = make_job(bench, "job", write_csv(bench.root / "in.csv", ROWS), ROWS, simulator, limits={"concurrency": 8})
+        job = make_job(bench, "job", write_csv(bench.root / "in.csv", ROWS), ROWS, simulator, limits={"concurrency": WIDTH})
         summary = run_job(Job.load(job.config))
         assert [each for each in mistakes_in(job.output, {}) if f"row {POISONED}:" not in each] == []
     counted: dict[str, Any] = simulator.stats()
     assert (summary.ok, summary.errors) == (ROWS - 1, {"server_error": 1})
     assert all(counted["episodes"].values()), f"each episode is met: {counted['episodes']}"
     assert counted["episodes"]["poison"] >= 3
-    assert counted["served"] == ROWS - 1
-    assert counted["digests"]["extra"] == counted["unread"] == 0, "what was answered was asked once"
+    assert counted["served"] == ROWS - 1, "what was answered was asked once"
+    # Requests that were under way when the outage began were worked on for nobody: those are sent twice, and no others.
+    assert counted["digests"]["extra"] == counted["unread"] <= WIDTH
     assert counted["lost"] == counted["episodes"]["torn"]
     assert counted["requests"] <= summary.requests, "while nobody listened, some requests came nowhere"
