@@ -15,7 +15,7 @@ MARGIN = 0.98
 # So many requests and seconds say too little: then the rate is only lowered.
 TELLING_STARTS, TELLING_S = 20, 30.0
 LOWERED = 0.9
-# While the rate is used in full it is raised, in steps that double: an estimate far too low is left behind within two
+# While the rate is used in full it is raised, in steps that double: an estimate far too low is left behind within
 # minutes, one that is right is overstepped by little. The first estimate is the worst one.
 USED_SHARE = 0.8
 FIRST_STEP, STEP_AFTER_A_GUESS, MOST_STEP = 0.01, 0.1, 0.5

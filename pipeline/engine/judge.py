@@ -24,7 +24,7 @@ from pipeline.engine.send import Sent
 from pipeline.engine.stop import Stop
 
 # From its third 429 on, while others are answered, a row waits by itself and holds up nobody else; it is given up as
-# rate_limited at the tenth, if a hundred others were answered since its first.
+# rate_limited at the tenth, if a hundred others were answered since its first, and hardly any that had been throttled too.
 HOLDS_ITSELF_FROM = 3
 MOST_THROTTLED = 10
 ANSWERED_MEANWHILE = 100
