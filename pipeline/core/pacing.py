@@ -6,7 +6,8 @@ import math
 class Pacer:
     """GCRA, the leaky bucket as a single number (ITU-T I.371): the time from which the next start is due.
 
-    There is no burst: a server that counts by the minute would answer it with 429s. A cost above a whole minute's allowance is counted as one minute: it can be paced, never met.
+    There is no burst: a server that counts by the minute would answer it with 429s. A cost above a whole minute's
+    allowance is counted as one minute: it can be paced, never met.
     `per_second` may be changed at any time, for starts booked from then on; None: no limit.
     """
 
