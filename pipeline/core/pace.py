@@ -41,6 +41,11 @@ class Pace:
         """The rate that is kept just now, configured or learned; None: none is."""
         return None if self._requests.per_second is None else self._requests.per_second * 60.0
 
+    @property
+    def free(self) -> bool:
+        """Whether starts need not be spaced just now: `reserve` would give 0 for any."""
+        return self._requests.per_second is None and self._tokens.per_second is None
+
     def reserve(self, now: float, tokens: float) -> float:
         """Book a start and give the seconds to wait before it."""
         return max(self._requests.reserve(now), self._tokens.reserve(now, tokens))

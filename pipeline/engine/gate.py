@@ -5,8 +5,7 @@ What one row waits for by itself (its backoff) is the feed's.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 
 from pipeline.core.pace import Pace
 from pipeline.engine.stop import Stop, Stopped
@@ -46,24 +45,32 @@ class Gate:
         self._tickets: int | None = None  # None: everybody may start; 0 or 1 while one row goes out alone
         self._apart: list[asyncio.Future[None]] = []
 
-    @asynccontextmanager
-    async def slot(self, tokens: int) -> AsyncIterator[bool]:
-        """Wait until one request of about so many tokens may start; gives whether it goes out alone.
+    async def enter(self, tokens: int) -> bool:
+        """Wait until one request of about so many tokens may start; give whether it goes out alone. `leave` has to follow.
 
-        Leaving gives the slot back, without awaiting. Raises Stopped if the run ends before the start.
+        Raises Stopped if the run ends before the start. A pair of calls and no context manager: that, as a generator, costs
+        3 us more, on every row.
         """
-        await self._take()
+        if self._stop.requested:
+            raise Stopped
+        if self._taken >= self.limit or self._waiting:
+            await self._wait_for_slot()
+        else:
+            self._taken += 1
         try:
-            alone = await self._paced(tokens)
-            self.in_flight += 1
-            try:
-                yield alone
-            finally:
-                self.in_flight -= 1
-                self._look_again()
-        finally:
-            self._taken -= 1
-            self._wake()
+            alone = False if self._open else await self._paced(tokens)
+        except BaseException:
+            self._give_back()
+            raise
+        self._pace.started(self._now())
+        self.in_flight += 1
+        return alone
+
+    def leave(self) -> None:
+        """Give the slot back. Must not await."""
+        self.in_flight -= 1
+        self._look_again()
+        self._give_back()
 
     def grow(self, limit: int) -> None:
         """Set the limit; a larger one wakes waiters, a smaller one only stops admitting."""
@@ -101,6 +108,12 @@ class Gate:
         self._waiting.clear()
         self._apart.clear()
 
+    @property
+    def _open(self) -> bool:
+        """Whether a request that has a slot may start without any wait, as nearly always."""
+        free = self._tickets is None and self._pace.free and not self._stop.requested
+        return free and self.in_flight < self.limit and self.held_until <= self._now()
+
     def _look_again(self) -> None:
         if self._tickets == 0:  # nobody could start: who opens the gate looks again
             return
@@ -108,6 +121,10 @@ class Gate:
             if not future.done():
                 future.set_result(None)
         self._apart.clear()
+
+    def _give_back(self) -> None:
+        self._taken -= 1
+        self._wake()
 
     def _wake(self) -> None:
         # A woken waiter counts as taken at once, so that no newcomer slips in before it runs.
@@ -117,20 +134,14 @@ class Gate:
                 self._taken += 1
                 future.set_result(None)
 
-    async def _take(self) -> None:
-        if self._stop.requested:
-            raise Stopped
-        if self._taken < self.limit and not self._waiting:
-            self._taken += 1
-            return
+    async def _wait_for_slot(self) -> None:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(future)
         try:
             await future
         except asyncio.CancelledError:
             if future.done() and not future.cancelled() and future.exception() is None:
-                self._taken -= 1
-                self._wake()
+                self._give_back()
             raise
 
     async def _paced(self, tokens: int) -> bool:
@@ -155,7 +166,6 @@ class Gate:
                 raise Stopped
             if self.held_until != held_until or held_until > self._now() or self._tickets == 0 or self.in_flight >= self.limit:
                 continue
-            self._pace.started(self._now())
             if self._tickets is None:
                 return False
             self._tickets -= 1

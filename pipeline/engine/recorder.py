@@ -37,8 +37,8 @@ class Recorder:
         future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._queue.append((outcome, future))
         self._wakeup.set()
-        # Shielded: once an answer is in hand, no cancellation may part it from the journal.
-        return await asyncio.shield(future)
+        # Whoever waits here may be cancelled; the outcome is in the queue, and no cancellation parts it from the journal.
+        return await future
 
     def close(self) -> None:
         """Let `run` end when the queue is empty."""

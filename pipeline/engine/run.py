@@ -1,8 +1,7 @@
 """The run: a feeder, workers, a recorder and a sealer around one transport, until every row is recorded or it is stopped."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 
 from pipeline.core.adaptive import AdaptiveLimit
 from pipeline.core.budget import Budget
@@ -181,43 +180,47 @@ class Run:
         leaves through the TaskGroup, which cancels the siblings.
         """
         while (task := await self._feed.take()) is not None:
-            if task.verdict is not None:  # it was withheld, and nothing came up in its favour
-                await self._end(task, self._outcome(task, task.verdict, task.verdict.result))
-                self._look_for_standstill()
-                continue
             try:
-                request = await self._builder.build(task.row)
-            except RowcallError as error:
-                # Not this row's fault: the image folder has gone, or the machine is out of something.
-                self._stop.request(str(error), error.exit_code)
-                return
-            if isinstance(request, Fault):
-                await self._end(task, Outcome(task.row.index, task.attempts, None, request))
-                self._look_for_standstill()
-                continue
-            try:
-                async with self._gate.slot(request.tokens) as alone, self._spending.bill(request.tokens) as bill:
-                    if task.sent == 0:
-                        task.answers_before = self._judge.outage.answers
-                    async with self._may_be_cut_off():
-                        sent = await send(
-                            request, self._transport, self._provider, now=self._clock.now, may_resend=not task.freed
-                        )
-                    bill.take(sent.result, self._cost(sent.result))
-                    del request  # the body is built again for another send, rather than kept while the row waits
-                    await self._follow(task, sent, self._judge.judge(task, sent, alone=alone))
+                await self._ask(task)
             except Stopped:
                 return
             self._look_for_standstill()
 
-    @asynccontextmanager
-    async def _may_be_cut_off(self) -> AsyncIterator[None]:
-        """Mark the one stretch of a worker that a stop may cancel when its grace is over."""
+    async def _ask(self, task: Task) -> None:
+        if task.verdict is not None:  # it was withheld, and nothing came up in its favour
+            return await self._end(task, self._outcome(task, task.verdict, task.verdict.result))
+        try:
+            request = await self._builder.build(task.row)
+        except RowcallError as error:
+            # Not this row's fault: the image folder has gone, or the machine is out of something.
+            self._stop.request(str(error), error.exit_code)
+            raise Stopped from None
+        if isinstance(request, Fault):
+            return await self._end(task, Outcome(task.row.index, task.attempts, None, request))
+        alone = await self._gate.enter(request.tokens)
+        try:
+            bill = await self._spending.open(request.tokens)
+            try:
+                if task.sent == 0:
+                    task.answers_before = self._judge.outage.answers
+                sent = await self._may_be_cut_off(
+                    send(request, self._transport, self._provider, now=self._clock.now, may_resend=not task.freed)
+                )
+                bill.take(sent.result, self._cost(sent.result))
+                del request  # the body is built again for another send, rather than kept while the row waits
+                await self._follow(task, sent, self._judge.judge(task, sent, alone=alone))
+            finally:
+                self._spending.close(bill)
+        finally:
+            self._gate.leave()
+
+    async def _may_be_cut_off(self, sending: Awaitable[Sent]) -> Sent:
+        """Await the one stretch of a worker that a stop may cancel when its grace is over."""
         worker = asyncio.current_task()
         assert worker is not None
         self._posting.add(worker)
         try:
-            yield
+            return await sending
         finally:
             self._posting.discard(worker)
 
@@ -237,8 +240,9 @@ class Run:
 
     def _look_for_standstill(self) -> None:
         """See that rows which wait for news of others do not wait for ever, once no others are under way."""
-        if not self._feed.under_way:
-            self._sealing.look_again()
+        if self._feed.under_way:
+            return
+        self._sealing.look_again()
         if self._feed.idle and (self._feed.shelved or self._feed.withheld):
             self._judge.nobody_left_to_ask()
 

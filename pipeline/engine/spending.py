@@ -1,8 +1,6 @@
 """Waiting for room in the budget: near `stop.max_cost` requests go out only as far as their worst case still fits."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from pipeline.core.budget import Budget
@@ -39,12 +37,10 @@ class Spending:
         self._open = 0
         self._waiting: list[asyncio.Future[None]] = []
 
-    @asynccontextmanager
-    async def bill(self, tokens: int) -> AsyncIterator[Bill]:
-        """Wait until a request of about so many tokens may be paid for. Raises Stopped if it never may."""
+    async def open(self, tokens: int) -> Bill:
+        """Wait until a request of about so many tokens may be paid for; `close` has to follow. Raises Stopped if it never may."""
         if self._budget is None:
-            yield Bill(tokens)
-            return
+            return Bill(tokens)
         while not self._budget.reserve(worst := self._budget.worst(tokens)):
             if self._open == 0:
                 self._stop.request(self._said(self._budget, worst), 5)
@@ -53,11 +49,12 @@ class Spending:
             future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiting.append(future)
             await future
-        bill = Bill(tokens, worst, budget=self._budget)
         self._open += 1
-        try:
-            yield bill
-        finally:
+        return Bill(tokens, worst, budget=self._budget)
+
+    def close(self, bill: Bill) -> None:
+        """Settle a bill. Must not await."""
+        if self._budget is not None:
             self._open -= 1
             self._budget.settle(bill.worst, bill.cost)
             self._wake()

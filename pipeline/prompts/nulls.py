@@ -13,7 +13,7 @@ from pipeline.prompts.names import shown
 
 _Place = tuple[str | int, ...]
 # What can be no null and hold none; most cells are one of these.
-_PLAIN = frozenset({str, int, bool, bytes})
+PLAIN = frozenset({str, int, bool, bytes})
 
 
 class Null:
@@ -90,8 +90,8 @@ def opened(value: object, *place: str | int) -> object:
         case float() if value != value:
             return Null(place, "NaN, which counts as null")
         case list() | tuple():
-            inner = [item if type(item) in _PLAIN else opened(item, *place, at) for at, item in enumerate(value)]
+            inner = [item if type(item) in PLAIN else opened(item, *place, at) for at, item in enumerate(value)]
             return inner if isinstance(value, list) else tuple(inner)
         case Mapping():
-            return {key: item if type(item) in _PLAIN else opened(item, *place, str(key)) for key, item in value.items()}
+            return {key: item if type(item) in PLAIN else opened(item, *place, str(key)) for key, item in value.items()}
     return value

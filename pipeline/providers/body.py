@@ -37,16 +37,26 @@ def body_of(prompt: Prompt, opening: bytes) -> bytes:
     return b"".join(chunks)
 
 
-def text_size(prompt: Prompt) -> int:
-    """Give about how many bytes of text a prompt holds."""
-    return sum(_bytes_in(part) for message in prompt.messages for part in message.parts)
-
-
-def image_count(prompt: Prompt) -> int:
-    return sum(_is_image(part) for message in prompt.messages for part in message.parts)
+def sizes_of(prompt: Prompt) -> tuple[int, int]:
+    """Give about how many bytes of text a prompt holds, and how many images."""
+    text_bytes = images = 0
+    for message in prompt.messages:
+        for part in message.parts:
+            match part:
+                case str(text):
+                    text_bytes += _utf8_length(text)
+                case Image() | {"type": "image_url" | "input_image"}:
+                    images += 1
+                case {"text": str(text)}:
+                    text_bytes += _utf8_length(text)
+    return text_bytes, images
 
 
 def _add_message(chunks: list[bytes], message: Message) -> None:
+    match message.parts:
+        case (str(text),) if not message.extra:  # nearly always
+            chunks.append(orjson.dumps({"role": message.role, "content": text}))
+            return
     chunks += [b'{"role":', orjson.dumps(message.role), b',"content":']
     match message.parts:
         case ():
@@ -75,15 +85,8 @@ def _add_block(chunks: list[bytes], part: Content) -> None:
             chunks.append(orjson.dumps(block, default=_plain))
 
 
-def _bytes_in(part: Content) -> int:
-    match part:
-        case str(text) | {"text": str(text)}:
-            return len(text.encode("utf-8", "replace"))
-    return 0
-
-
-def _is_image(part: Content) -> bool:
-    return isinstance(part, Image) or (isinstance(part, Mapping) and part.get("type") in ("image_url", "input_image"))
+def _utf8_length(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
 
 
 def _check_param(name: str, value: object) -> None:

@@ -8,7 +8,7 @@ from pipeline.core.quota import Quotas, quotas
 from pipeline.core.retry_after import SPOKEN, retry_after
 from pipeline.core.tokens import estimate, most_completion
 from pipeline.core.types import Fault, FaultKind, Prompt, Reply, Request, Response
-from pipeline.providers.body import body_of, image_count, opening_of, text_size
+from pipeline.providers.body import body_of, opening_of, sizes_of
 from pipeline.providers.echo import prompt_texts, unquoted
 from pipeline.providers.endpoint import Dialect, EndpointSettings, headers_of, origin_of, url_of
 from pipeline.providers.openai import OPENAI, SIMULATED
@@ -65,7 +65,8 @@ class ChatProvider:
 
     def encode(self, prompt: Prompt) -> Request:
         """Build the request; the same prompt gives equal bytes. Raises BadRowError if the row's values are no JSON."""
-        tokens = estimate(text_bytes=text_size(prompt), images=image_count(prompt), most_completion=self._most_completion)
+        text_bytes, images = sizes_of(prompt)
+        tokens = estimate(text_bytes=text_bytes, images=images, most_completion=self._most_completion)
         return Request(prompt.row, self.url, self._headers, body_of(prompt, self._opening), tokens)
 
     def decode(self, response: Response, request: Request) -> Reply | Fault:
@@ -97,9 +98,10 @@ class ChatProvider:
     def _discreet(self, reply: Reply) -> Reply:
         """Hide our secrets in a reply: whole only now, if a stream brought them in pieces or JSON spelled them out."""
         said = (reply.text, reply.finish_reason, reply.model, reply.response_id, reply.extra)
-        text, finish_reason, model, response_id, extra = (each and self._hide(each) for each in said)
-        if (text, finish_reason, model, response_id, extra) == said:
+        whole = "\n".join(filter(None, said))  # looked through once: no secret holds a line feed
+        if self._hide(whole) == whole:
             return reply
+        text, finish_reason, model, response_id, extra = (each and self._hide(each) for each in said)
         return Reply(text, finish_reason, reply.usage, model, response_id, extra)
 
     def _no_completion(self, response: Response, request: Request) -> Fault:

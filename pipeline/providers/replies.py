@@ -18,12 +18,13 @@ _MOST_TOKENS = 2**53
 # Short fields of a hostile reply must not fill a column, or a counter keyed by them.
 _MOST_CHARACTERS = 200
 
-_COUNTS = {
-    "prompt": ("prompt_tokens", "input_tokens", "promptTokenCount"),
-    "completion": ("completion_tokens", "output_tokens", "candidatesTokenCount"),
-    "total": ("total_tokens", "totalTokenCount"),
-}
-_COUNT_NAMES = frozenset(name for names in _COUNTS.values() for name in names)
+_PROMPT = ("prompt_tokens", "input_tokens", "promptTokenCount")
+_COMPLETION = ("completion_tokens", "output_tokens", "candidatesTokenCount")
+_TOTAL = ("total_tokens", "totalTokenCount")
+_COUNT_NAMES = frozenset((*_PROMPT, *_COMPLETION, *_TOTAL))
+# What an answer in OpenAI's shape may hold besides text, in its message and beside it.
+_IN_MESSAGE = ("refusal", "tool_calls", "function_call", "annotations", "audio", "images")
+_IN_CHOICE = ("logprobs", "error")
 
 
 def read_reply(value: object, *, lossy: bool = False) -> Reply | None:
@@ -50,7 +51,7 @@ def read_usage(usage: object) -> Usage:
     """Read token counts: exact, not negative, below 2**53; `"7"` and `12.0` count, all else is None."""
     if not isinstance(usage, dict):
         return Usage()
-    return Usage(**{ours: _first_count(usage, names) for ours, names in _COUNTS.items()})
+    return Usage(_first_count(usage, _PROMPT), _first_count(usage, _COMPLETION), _first_count(usage, _TOTAL))
 
 
 @dataclass(slots=True)
@@ -68,6 +69,11 @@ class _Said:
     def keep(self, key: str, value: object) -> None:
         if value:
             self.extra[key] = value
+
+    def keep_of(self, given: Mapping[str, object], keys: Sequence[str]) -> None:
+        for key in keys:
+            if value := given.get(key):
+                self.extra[key] = value
 
     def add(self, key: str, value: object) -> None:
         """Keep one of several: strings are joined, anything else is listed."""
@@ -97,12 +103,10 @@ def _openai(choice: Mapping[str, Any], others: Sequence[object]) -> _Said | None
         message = {"content": choice["text"]}  # the older completions form
     said = _Said(finish_reason=choice.get("finish_reason"))
     _take_content(said, message.get("content"))
-    for key in ("refusal", "tool_calls", "function_call", "annotations", "audio", "images"):
-        said.keep(key, message.get(key))
+    said.keep_of(message, _IN_MESSAGE)
     said.add("reasoning", message.get("reasoning_content") or message.get("reasoning"))
-    for key in ("logprobs", "error"):
-        said.keep(key, choice.get(key))
-    said.keep("choices", list(others))  # request.n: the further ones were paid for, too
+    said.keep_of(choice, _IN_CHOICE)
+    said.keep("choices", others)  # request.n: the further ones were paid for, too
     return said
 
 
@@ -154,7 +158,7 @@ def _gemini(candidate: Mapping[str, Any], others: Sequence[object]) -> _Said:
                 said.extra["tool_calls"] = [*_list(said.extra.get("tool_calls")), call]
             case _:
                 _take_part(said, part)
-    said.keep("candidates", list(others))
+    said.keep("candidates", others)
     return said
 
 
@@ -176,7 +180,10 @@ def _details(usage: object) -> object:
 
 
 def _first_count(usage: Mapping[str, object], names: Sequence[str]) -> int | None:
-    return next((count for name in names if (count := _count(usage.get(name))) is not None), None)
+    for name in names:
+        if name in usage and (count := _count(usage[name])) is not None:
+            return count
+    return None
 
 
 def _count(value: object) -> int | None:
@@ -184,11 +191,11 @@ def _count(value: object) -> int | None:
         value = int(value)
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _MOST_TOKENS else None
+    return value if type(value) is int and 0 <= value < _MOST_TOKENS else None
 
 
 def _short(value: object) -> str | None:
-    if isinstance(value, bool) or not isinstance(value, str | int):
+    if type(value) not in (str, int):
         return None
     return str(value)[:_MOST_CHARACTERS] or None
 
