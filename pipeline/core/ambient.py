@@ -6,7 +6,7 @@ in a million.
 """
 
 import math
-from collections import Counter, deque
+from collections import deque
 
 WINDOW_SENDS = 500
 BY_CHANCE = 1e-6
@@ -17,31 +17,23 @@ class Ambient:
     """The last sends that were answered or failed transiently; being throttled or finding no endpoint is neither."""
 
     def __init__(self) -> None:
-        self._window: deque[tuple[int, bool]] = deque()
+        self._window: deque[tuple[int, bool]] = deque()  # row, failed
         self._failed = 0
-        self._sends_of: Counter[int] = Counter()
-        self._failed_of: Counter[int] = Counter()
 
     def note(self, row: int, *, failed: bool) -> None:
         """Count one send of a row."""
         self._window.append((row, failed))
-        self._count(row, failed, 1)
+        self._failed += failed
         if len(self._window) > WINDOW_SENDS:
-            self._count(*self._window.popleft(), -1)
+            self._failed -= self._window.popleft()[1]
 
     def attempts(self, row: int) -> int:
         """Give how many sends of `row` may fail for its own reasons, by how the sends of the other rows went."""
-        sends = len(self._window) - self._sends_of[row]
-        failed = self._failed - self._failed_of[row]
+        own = [failed for each, failed in self._window if each == row]
+        sends = len(self._window) - len(own)
+        failed = self._failed - sum(own)
         # One more of each: while little is known, patience costs less than a row.
         share = (failed + 1) / (sends + 2)
         if share >= 1:
             return MOST
         return min(max(math.ceil(math.log(BY_CHANCE) / math.log(share)), FEWEST), MOST)
-
-    def _count(self, row: int, failed: bool, by: int) -> None:
-        self._failed += by * failed
-        for counter, number in ((self._sends_of, by), (self._failed_of, by * failed)):
-            counter[row] += number
-            if not counter[row]:
-                del counter[row]

@@ -71,6 +71,8 @@ class Breaker:
         """
         self._sends.append((row, False))
         self.silent_since = None
+        if self.state is State.CLOSED and not self._streak:  # nearly always
+            return False
         older = bool(self._streak) and sent_at < self._streak_sent_at
         if (self.state is State.OPEN and not probe) or (self.state is State.SUSPECT and older):
             return False

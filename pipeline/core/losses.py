@@ -1,7 +1,7 @@
 """What deserves a line about money: answers that were probably billed and lost, and time-outs. Each said once."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pipeline.core.types import Fault, FaultKind, Reply
 
@@ -15,22 +15,28 @@ class Losses:
 
     def __init__(self) -> None:
         self.total = 0  # lost in this run
+        self._heard = 0
         self._lost = _Share(LOST_SHARE)
         self._timeouts = _Share(TIMEOUT_SHARE)
 
-    def heard(self, result: Reply | Fault) -> Iterator[str]:
+    def heard(self, result: Reply | Fault) -> Sequence[str]:
         """Count an answer; give the lines to say."""
-        if isinstance(result, Fault) and result.kind in (FaultKind.THROTTLED, FaultKind.DOWN, FaultKind.LOCAL):
-            return
-        lost = isinstance(result, Fault) and result.ambiguous and result.resends is not None
-        late = lost and isinstance(result, Fault) and result.error_kind == "timeout"
-        self.total += lost
-        if self._lost.passed(lost):
+        if isinstance(result, Reply):
+            self._heard += 1
+            return ()
+        if result.kind in (FaultKind.THROTTLED, FaultKind.DOWN, FaultKind.LOCAL):
+            return ()
+        self._heard += 1
+        return list(self._said(result)) if result.ambiguous and result.resends is not None else ()
+
+    def _said(self, lost: Fault) -> Iterator[str]:
+        self.total += 1
+        if self._lost.passed(self._heard):
             yield (
                 f"more than {LOST_SHARE:.0%} of the last {WINDOW_REQUESTS:,} answers were probably billed and lost:"
                 f" cut short, unreadable or too late; {self.total:,} in this run so far"
             )
-        if self._timeouts.passed(late):
+        if lost.error_kind == "timeout" and self._timeouts.passed(self._heard):
             yield (
                 f"more than {TIMEOUT_SHARE:.0%} of the last {WINDOW_REQUESTS:,} requests had no reply within endpoint.timeout_s;"
                 " each was probably billed, and a longer time-out may be cheaper"
@@ -42,16 +48,15 @@ class _Share:
 
     def __init__(self, share: float) -> None:
         self._most = share * WINDOW_REQUESTS
-        self._window: deque[bool] = deque()
-        self._count = 0
+        self._places: deque[int] = deque()
         self._told = False
 
-    def passed(self, is_so: bool) -> bool:
-        self._window.append(is_so)
-        self._count += is_so
-        if len(self._window) > WINDOW_REQUESTS:
-            self._count -= self._window.popleft()
-        if self._told or self._count <= self._most:
+    def passed(self, place: int) -> bool:
+        """Note that it is so of the request with this number."""
+        self._places.append(place)
+        while self._places[0] <= place - WINDOW_REQUESTS:
+            self._places.popleft()
+        if self._told or len(self._places) <= self._most:
             return False
         self._told = True
         return True

@@ -64,7 +64,8 @@ class Pace:
         self._lately.append(False)
         if self._learns_requests:
             self._learned.answered(now, sent_at=sent_at)
-        self._heed(now, quotas)
+        if quotas is not None or not self.free:
+            self._heed(now, quotas)
 
     def refused(self, now: float, quotas: Quotas | None) -> None:
         """Count a request that was throttled, whoever's limit it was."""

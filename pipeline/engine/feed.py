@@ -6,7 +6,7 @@ the input pauses.
 
 import asyncio
 import heapq
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import count
@@ -41,7 +41,7 @@ class Task:
     attempts: int = 0  # requests sent, older runs of a retry included
     sent: int = 0  # requests sent in this run
     failures: int = 0  # sends that failed for the row's own reasons
-    lost: Counter[str] = field(default_factory=Counter)  # probably billed, by error kind
+    lost: dict[str, int] = field(default_factory=dict)  # probably billed, by error kind
     freed: bool = False  # its one free resend is used
     throttled: Throttled = field(default_factory=Throttled)
     answers_before: int = 0  # rows of the run that had been answered when it was first sent
@@ -171,6 +171,8 @@ class Feed:
 
     def release(self) -> None:
         """Make withheld tasks due now."""
+        if not self._withheld:
+            return
         for task in self._withheld:
             heapq.heappush(self._later, (self._now(), next(self._order), task))
         number = len(self._withheld)

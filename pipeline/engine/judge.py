@@ -182,15 +182,15 @@ class Judge:
         ok = isinstance(sent.result, Reply)
         if isinstance(sent.result, Fault) and (sent.result.status is None or sent.result.kind is FaultKind.THROTTLED):
             return
-        now, sent_at = self._now(), self._sent_at(sent)
-        self._pace.answered(now, sent_at=sent_at, quotas=sent.quotas)
-        if self._limit.answered(now, ok=ok, sent_at=sent_at, in_flight=self._gate.in_flight):
+        now = self._now()
+        self._pace.answered(now, sent_at=sent.at, quotas=sent.quotas)
+        if self._limit.answered(now, ok=ok, sent_at=sent.at, in_flight=self._gate.in_flight):
             self._gate.grow(self._limit.limit)
 
     def _answered(self, task: Task, sent: Sent, *, alone: bool) -> None:
         self._recovered += task.throttled.times > 0
         self._feed.new_first = False
-        ended = self.outage.answered(task, sent_at=self._sent_at(sent), alone=alone)
+        ended = self.outage.answered(task, sent_at=sent.at, alone=alone)
         if alone:
             if not self.outage.waiting:
                 self._gate.together()
@@ -203,19 +203,16 @@ class Judge:
         elif ended:
             self._gate.alone()
 
-    def _sent_at(self, sent: Sent) -> float:
-        return self._now() - sent.elapsed
-
     def _slow_start(self) -> None:
         self._limit.again(self._now())
         self._gate.grow(self._limit.limit)
 
     def _slow_down(self, task: Task, sent: Sent, *, pause: float) -> None:
         """Ask for less at once, and more slowly. While no pace is known that spaces the starts, one request goes first."""
-        now, row, sent_at = self._now(), task.row.index, self._sent_at(sent)
+        now, row = self._now(), task.row.index
         ask_one = self._holds > 1 or self._pace.requests_per_minute is None
         if self._pace.throttled(now, row=row, pause=pause):
-            self._limit.throttled(now, sent_at=sent_at, in_flight=self._gate.in_flight, ask_one=ask_one)
+            self._limit.throttled(now, sent_at=sent.at, in_flight=self._gate.in_flight, ask_one=ask_one)
             self._gate.grow(self._limit.limit)
 
     def _throttled(self, task: Task, sent: Sent, fault: Fault, *, alone: bool) -> Step:
@@ -310,7 +307,7 @@ class Judge:
         """A transient fault, or an absent endpoint."""
         if fault.kind is FaultKind.TRANSIENT and not self.outage.waiting:
             self.outage.charge(task, fault)
-        self.outage.failed(task, fault, sent_at=self._sent_at(sent), alone=alone)
+        self.outage.failed(task, fault, sent_at=sent.at, alone=alone)
         if self.outage.waiting:
             return Later(self._backoff(task))
         if alone:

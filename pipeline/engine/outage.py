@@ -1,8 +1,7 @@
 """Outages: what the breaker decides, done. Shuts the gate, lets one row ask, and gives back what an outage charged to rows."""
 
 import asyncio
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from pipeline.core.breaker import SUSPECT_S, Breaker, State
@@ -21,7 +20,7 @@ class Charged:
 
     task: Task
     failures: int
-    lost: Counter[str]
+    lost: Mapping[str, int]
 
 
 class Outage:
@@ -67,7 +66,7 @@ class Outage:
         self._charged.setdefault(task.row.index, Charged(task, task.failures, task.lost.copy()))
         task.failures += 1
         if fault.resends is not None:
-            task.lost[fault.error_kind] += 1
+            task.lost[fault.error_kind] = task.lost.get(fault.error_kind, 0) + 1
 
     def failed(self, task: Task, fault: Fault, *, sent_at: float, alone: bool) -> None:
         """Count a failed send, the row's fault or not."""
@@ -157,7 +156,7 @@ class Outage:
 
     def _give_back(self) -> None:
         for each in self._charged.values():
-            each.task.failures, each.task.lost, each.task.verdict = each.failures, each.lost, None
+            each.task.failures, each.task.lost, each.task.verdict = each.failures, dict(each.lost), None
         self._charged.clear()
         self._feed.release()
 

@@ -188,7 +188,7 @@ class Run:
 
     async def _ask(self, task: Task) -> None:
         if task.verdict is not None:  # it was withheld, and nothing came up in its favour
-            return await self._end(task, self._outcome(task, task.verdict, task.verdict.result))
+            return await self._end(task, Outcome(task.row.index, task.attempts, task.verdict.elapsed, task.verdict.result))
         try:
             request = await self._builder.build(task.row)
         except RowcallError as error:
@@ -206,9 +206,10 @@ class Run:
                 sent = await self._may_be_cut_off(
                     send(request, self._transport, self._provider, now=self._clock.now, may_resend=not task.freed)
                 )
-                bill.take(sent.result, self._cost(sent.result))
+                cost = self._settings.pricing.cost(sent.result.usage) if isinstance(sent.result, Reply) else None
+                bill.take(sent.result, cost)
                 del request  # the body is built again for another send, rather than kept while the row waits
-                await self._follow(task, sent, self._judge.judge(task, sent, alone=alone))
+                await self._follow(task, sent, cost, self._judge.judge(task, sent, alone=alone))
             finally:
                 self._spending.close(bill)
         finally:
@@ -224,13 +225,11 @@ class Run:
         finally:
             self._posting.discard(worker)
 
-    async def _follow(self, task: Task, sent: Sent, step: Step) -> None:
+    async def _follow(self, task: Task, sent: Sent, cost: float | None, step: Step) -> None:
         match step:
-            case Done(result=Reply() as reply):
-                self._any_reply = True
-                await self._end(task, self._outcome(task, sent, reply))
-            case Done(result=fault):
-                await self._end(task, self._outcome(task, sent, fault))
+            case Done(result=result):
+                self._any_reply = self._any_reply or isinstance(result, Reply)
+                await self._end(task, Outcome(task.row.index, task.attempts, sent.elapsed, result, cost))
             case Later(after=after):
                 self._feed.put_back(task, after)
             case Shelve():
@@ -245,12 +244,6 @@ class Run:
         self._sealing.look_again()
         if self._feed.idle and (self._feed.shelved or self._feed.withheld):
             self._judge.nobody_left_to_ask()
-
-    def _outcome(self, task: Task, sent: Sent, result: Reply | Fault) -> Outcome:
-        return Outcome(task.row.index, task.attempts, sent.elapsed, result, self._cost(result))
-
-    def _cost(self, result: Reply | Fault) -> float | None:
-        return self._settings.pricing.cost(result.usage) if isinstance(result, Reply) else None
 
     def _committed(self, batch: list[Outcome], replaced: Tally | None) -> None:
         before = self._books.tally.failed

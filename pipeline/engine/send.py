@@ -16,11 +16,12 @@ STALE_WITHIN_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What came of a send. `requests` is how many left the machine: two where a stale connection was met. `ambiguous` of
-    them may have been served although no reply came. Where the answer said so: `credits`, what is left on the account, and
-    `quotas`, what is left of rate limits."""
+    """What came of a send, begun `at` monotonic seconds. `requests` is how many left the machine: two where a stale
+    connection was met. `ambiguous` of them may have been served although no reply came. Where the answer said so: `credits`,
+    what is left on the account, and `quotas`, what is left of rate limits."""
 
     result: Reply | Fault
+    at: float
     elapsed: float
     requests: int = 1
     ambiguous: int = 0
@@ -65,7 +66,7 @@ async def send(request: Request, transport: Transport, provider: Provider, *, no
         requests = 2
     elapsed = now() - started
     if isinstance(answer, Fault):
-        return Sent(answer, elapsed, requests, ambiguous + answer.ambiguous)
+        return Sent(answer, started, elapsed, requests, ambiguous + answer.ambiguous)
     result = provider.decode(answer, request)
     ambiguous += isinstance(result, Fault) and result.ambiguous
-    return Sent(result, elapsed, requests, ambiguous, provider.credits(answer), provider.quotas(answer))
+    return Sent(result, started, elapsed, requests, ambiguous, provider.credits(answer), provider.quotas(answer))

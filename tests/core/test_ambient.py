@@ -38,8 +38,7 @@ def test_old_sends_are_forgotten_and_nothing_piles_up() -> None:
     for row in range(WINDOW_SENDS):
         it.note(row, failed=False)
     assert it.attempts(-1) == FEWEST
-    assert len(it._sends_of) <= WINDOW_SENDS
-    assert not it._failed_of
+    assert len(it._window) == WINDOW_SENDS
 
 
 def test_at_40_percent_hardly_a_good_row_in_a_hundred_thousand_is_burned() -> None:
