@@ -1,7 +1,8 @@
-"""How many requests may be in flight: one, then four, then as many as are configured, until the endpoint objects.
+"""How many requests may be in flight: one, then as many as are configured, until the endpoint objects.
 
 A limit that was really used when the endpoint throttled is cut, once an episode, and grows again only while it is used. The
-start is careful for another reason: a wrong key costs five requests at most.
+start is careful for another reason: a wrong key costs five requests at most. The first reply shows that key, model and
+address are right; where the first answer was no reply, four rows ask next.
 """
 
 import math
@@ -48,8 +49,8 @@ class AdaptiveLimit:
         before = self.limit
         if sent_at < self._cut_at:  # it says nothing about the limit there is now
             return False
-        if self._unheard:
-            self._unheard = False
+        first, self._unheard = self._unheard, False
+        if first and (self._doubling or not ok):
             self._set(now, min(max(SECOND_STEP, self.limit), self._goal), "answered")
         elif ok and self.limit < int(self._goal):
             # One more for each reply: twice as many in the time that one takes.

@@ -37,14 +37,14 @@ class Sealing:
         self._room = room
         self._most_open_bytes = most_open_bytes
         self._in_doubt = in_doubt
-        self._left: dict[Part, int] = {}
+        self._left: dict[int, int] = {}  # by part id, which hashes faster than a Part
         self._doubtful: list[Part] = []
         self._complete: asyncio.Queue[Part | None] = asyncio.Queue(MOST_WAITING)
         self._changed = asyncio.Event()
 
     async def opened(self, part: Part, missing: int) -> None:
         """Note a part whose rows are about to be sent; with none missing it is sealed at once."""
-        self._left[part] = missing
+        self._left[part.id] = missing
         if missing == 0:
             await self._completed(part)
 
@@ -61,8 +61,8 @@ class Sealing:
 
     async def recorded(self, part: Part) -> None:
         """Note that one more row of the part is on disk."""
-        self._left[part] -= 1
-        if self._left[part] == 0:
+        self._left[part.id] -= 1
+        if self._left[part.id] == 0:
             await self._completed(part)
         elif self._doubtful and not self._in_doubt():
             await self._believe()
@@ -100,7 +100,7 @@ class Sealing:
             except RowcallError as error:
                 self._stop.request(str(error), error.exit_code)
                 continue
-            del self._left[part]
+            del self._left[part.id]
             self._changed.set()
 
     async def _seal(self, part: Part) -> None:

@@ -17,7 +17,14 @@ def opened(most: int = 64) -> AdaptiveLimit:
 
 
 @pytest.mark.parametrize("concurrency", [1, 3, 64])
-def test_the_start_is_one_then_four_then_all(concurrency):
+def test_the_start_is_one_then_all_once_there_is_a_reply(concurrency):
+    limit = AdaptiveLimit(concurrency)
+    limit.answered(1.0, ok=True, sent_at=0.0, in_flight=1)
+    assert limit.limit == concurrency
+
+
+@pytest.mark.parametrize("concurrency", [1, 3, 64])
+def test_the_start_is_one_then_four_then_all_where_the_first_answer_is_no_reply(concurrency):
     limit = AdaptiveLimit(concurrency)
     seen = [limit.limit]
     for now, ok in enumerate((False, False, True, True)):
@@ -95,8 +102,7 @@ def test_the_history_says_what_happened_and_why():
     limit = opened()
     limit.throttled(10.0, sent_at=9.5, in_flight=64, ask_one=False)
     assert [(each.at, each.limit, each.reason) for each in limit.history] == [
-        (1.0, 4, "answered"),
-        (2.0, 64, "answered"),
+        (1.0, 64, "answered"),
         (10.0, 44, "throttled"),
     ]
 

@@ -128,10 +128,11 @@ def test_every_row_is_asked_once_and_recorded_when_nothing_fails():
     assert set(seen.transport.per_row.values()) == {1}
 
 
-def test_the_start_is_one_request_then_four_then_all():
-    seen = play(Case(rows=100))
+@pytest.mark.parametrize(("first", "expected"), [(200, [1, 8, 8]), (400, [1, 4, 8])])
+def test_the_start_is_one_request_then_all_or_four_where_it_got_no_reply(first, expected):
+    seen = play(Case(rows=100, script=lambda row, nth, now: first if row == 0 else 200))
     starts = [sum(1 for at, _ in seen.transport.sends if at == second) for second in (0.0, 1.0, 2.0)]
-    assert starts == [1, 4, 8]
+    assert starts == expected
 
 
 def test_the_credits_that_answers_name_are_shown():
