@@ -8,10 +8,10 @@ import os
 import ssl
 
 import aiohttp
+from aiohttp.http_exceptions import HttpProcessingError
 
 from pipeline.core.types import Fault, FaultKind
 
-CONNECT_TIMEOUT_S = 10.0
 # A body cut short or a silent time-out was probably billed: worth three more tries and no more.
 LOST_RESENDS = 3
 # The head of an answer past aiohttp's bounds may be a fluke: worth two more.
@@ -29,16 +29,14 @@ def fault_of(error: Exception, *, status: int | None, sent: bool, reused: bool) 
     match error:
         case aiohttp.ClientConnectorError():
             return _no_connection(error)
-        case aiohttp.ConnectionTimeoutError():
-            return Fault(FaultKind.DOWN, "connection", f"no connection within {CONNECT_TIMEOUT_S:g} s")
         case TimeoutError() if not sent:
             return Fault(FaultKind.DOWN, "connection", "no connection in time")
         case aiohttp.ClientPayloadError():
             return _lost("connection", "the reply was cut short", status)
         case aiohttp.ClientHttpProxyError():
             return _proxy(error)
-        case aiohttp.ClientResponseError():
-            return _no_http(error, status)
+        case aiohttp.ClientResponseError() | HttpProcessingError():
+            return _no_http(error.message, status)
         case TimeoutError():
             return _lost("timeout", "no reply in time", status)
         case aiohttp.InvalidURL() | ValueError():
@@ -82,8 +80,8 @@ def _proxy(error: aiohttp.ClientHttpProxyError) -> Fault:
     return Fault(kind, "connection", f"the proxy refused the connection ({error.status})")
 
 
-def _no_http(error: aiohttp.ClientResponseError, status: int | None) -> Fault:
-    if error.message.startswith(_HEAD_TOO_LARGE):
+def _no_http(message: str, status: int | None) -> Fault:
+    if message.startswith(_HEAD_TOO_LARGE):
         return Fault(
             FaultKind.TRANSIENT,
             "bad_response",

@@ -11,25 +11,26 @@ import asyncio
 import ssl
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
-from types import SimpleNamespace, TracebackType
+from types import TracebackType
 from typing import Any, Self
 
 import aiohttp
-from yarl import URL
+from aiohttp.http_exceptions import HttpProcessingError
 
 from pipeline.core.stale import Stale
 from pipeline.core.types import Fault, FaultKind, Request, Response
 from pipeline.engine.addresses import Addresses
-from pipeline.engine.awake import BEAT_S, Awake, patience
+from pipeline.engine.awake import BEAT_S, Awake, Patience
 from pipeline.engine.encodings import TooLong, Undecodable, undo
-from pipeline.engine.raised import CONNECT_TIMEOUT_S, fault_of
+from pipeline.engine.raised import fault_of
 from pipeline.engine.settings import MOST_BODY_BYTES, TransportSettings
+from pipeline.engine.wire import Exchange, Wire
 
+CONNECT_TIMEOUT_S = 10.0
 KEEPALIVE_S = 4.0
 # An error's words stand at its beginning.
 MOST_ERROR_BYTES = 64 * 2**10
-_WIRE_ERRORS = (aiohttp.ClientError, OSError, TimeoutError)
+WIRE_ERRORS = (aiohttp.ClientError, aiohttp.EofStream, HttpProcessingError, OSError, TimeoutError)
 
 
 def tls_context(ca_file: str | None = None) -> ssl.SSLContext:
@@ -42,7 +43,7 @@ def tls_context(ca_file: str | None = None) -> ssl.SSLContext:
 
 
 class HttpTransport:
-    """Open sessions; use as an async context manager. `scrub` removes secrets from a body before anybody sees it."""
+    """Open connections; use as an async context manager. `scrub` removes secrets from a body before anybody sees it."""
 
     def __init__(
         self,
@@ -54,145 +55,116 @@ class HttpTransport:
         self._settings = settings
         self._scrub = scrub
         self._notice = notice
-        self._urls: dict[str, URL] = {}
         self._stale = Stale()
         self._awake = Awake(time.monotonic)
+        self._patience = Patience(self._awake, settings.timeout)
         self._beat: asyncio.TimerHandle | None = None
         self._addresses: Addresses
-        self._pooled: aiohttp.ClientSession | None = None
-        self._unpooled: aiohttp.ClientSession | None = None
+        self._pooled: Wire | None = None
+        self._unpooled: Wire | None = None
 
     async def __aenter__(self) -> Self:
         context = tls_context(self._settings.ca_file)
         self._addresses = Addresses()
-        self._pooled = self._session(ssl=context, keepalive_timeout=KEEPALIVE_S)
-        self._unpooled = self._session(ssl=context, force_close=True)
+        self._pooled = self._wire(ssl=context, keepalive_timeout=KEEPALIVE_S)
+        self._unpooled = self._wire(ssl=context, force_close=True)
         self._stay_awake()
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self._beat is not None:
             self._beat.cancel()
-        for session in (self._pooled, self._unpooled):
-            if session is not None:
-                await session.close()
+        self._patience.close()
+        for wire in (self._pooled, self._unpooled):
+            if wire is not None:
+                await wire.close()
 
     async def post(self, request: Request, *, fresh: bool = False) -> Response | Fault:
         """Send the request once and read the whole answer. `fresh`: on a connection that nothing was sent on before."""
-        assert self._pooled is not None and self._unpooled is not None, "used outside its context"
-        session = self._unpooled if fresh or self._stale.often else self._pooled
-        seen = SimpleNamespace(sent=False, reused=False)
+        wire = self._unpooled if fresh or self._stale.often else self._pooled
+        assert wire is not None, "used outside its context"
+        exchange: Exchange | None = None
         head: Response | None = None
         try:
-            async with (
-                patience(self._awake, self._settings.timeout),
-                session.post(
-                    self._url(request.url),
-                    data=request.body,
-                    headers=request.headers,
-                    allow_redirects=False,
-                    proxy=self._settings.proxy,
-                    trace_request_ctx=seen,
-                ) as answer,
-            ):
-                head = Response(answer.status, {name.lower(): value for name, value in answer.headers.items()}, b"")
-                result = await self._received(answer, head)
-        except (*_WIRE_ERRORS, ValueError) as error:
+            exchange = wire.exchange(request.url, request.headers, request.body)
+            async with asyncio.timeout(None) as wait:
+                self._patience.begin(wait)
+                try:
+                    async with exchange:
+                        head = Response(exchange.status, exchange.headers, b"")
+                        result = await self._received(exchange, head)
+                finally:
+                    self._patience.end(wait)
+        except (*WIRE_ERRORS, ValueError) as error:
             if isinstance(error, TimeoutError) and head is not None and _is_refusal(head):
                 result = head  # its body never came to an end; its status speaks for itself
             else:
-                result = fault_of(error, status=head.status if head is not None else None, sent=seen.sent, reused=seen.reused)
+                status = head.status if head is not None else None
+                sent, reused = (exchange.sent, exchange.reused) if exchange is not None else (False, False)
+                result = fault_of(error, status=status, sent=sent, reused=reused)
             if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
                 self._addresses.forget()
         if self._stale.sent(lost=isinstance(result, Fault) and result.free):
             self._notice("the server keeps closing connections that were to be used again: from now on each request gets its own")
         return result
 
-    def _session(self, **how: Any) -> aiohttp.ClientSession:
-        trace = aiohttp.TraceConfig()
-        trace.on_connection_reuseconn.append(_note_reuse)
-        trace.on_request_headers_sent.append(_note_sent)
-        return aiohttp.ClientSession(
-            connector=_Connector(limit=0, resolver=self._addresses, use_dns_cache=False, **how),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=min(CONNECT_TIMEOUT_S, self._settings.timeout)),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
-            trust_env=False,
+    def _wire(self, **how: Any) -> Wire:
+        return Wire(
+            aiohttp.TCPConnector(limit=0, resolver=self._addresses, use_dns_cache=False, **how),
             headers={"Accept-Encoding": "identity", "User-Agent": self._settings.user_agent},
-            skip_auto_headers=("Content-Type",),
-            trace_configs=[trace],
+            connect_s=min(CONNECT_TIMEOUT_S, self._settings.timeout),
+            proxy=self._settings.proxy,
         )
 
     def _stay_awake(self) -> None:
         self._awake.seconds()
         self._beat = asyncio.get_running_loop().call_later(BEAT_S, self._stay_awake)
 
-    def _url(self, text: str) -> URL:
-        url = self._urls.get(text)
-        if url is None:
-            # encoded=True: the provider quoted what needs it, and a URL given by the user is posted to exactly as written.
-            url = self._urls[text] = URL(text, encoded=True)
-        return url
-
-    async def _received(self, answer: aiohttp.ClientResponse, head: Response) -> Response | Fault:
+    async def _received(self, exchange: Exchange, head: Response) -> Response | Fault:
         refused = _is_refusal(head)
-        body = await (_beginning(answer) if refused else _whole(answer))
+        body = await (_beginning(exchange.content) if refused else _whole(exchange.content, head))
         if isinstance(body, Fault):
             return body
         try:
             plain = _plain(body, head.headers, refused=refused)
         except TooLong:
-            return _too_long(answer.status)
+            return _too_long(head.status)
         except Undecodable as error:
-            return _malformed(answer.status, str(error))
-        return replace(head, body=self._scrub(plain))
+            return _malformed(head.status, str(error))
+        return Response(head.status, head.headers, self._scrub(plain))
 
 
 def _is_refusal(head: Response) -> bool:
     return not 200 <= head.status < 300
 
 
-class _Connector(aiohttp.TCPConnector):
-    async def connect(self, *args: Any, **kwargs: Any) -> Any:
-        """Give a connection on which nothing arrived while it waited: that would be taken for the answer to the next row."""
-        while True:
-            connection = await super().connect(*args, **kwargs)
-            if connection.protocol is None or not connection.protocol.should_close:
-                return connection
-            connection.close()
-
-
-async def _note_reuse(_session: aiohttp.ClientSession, context: SimpleNamespace, _params: object) -> None:
-    context.trace_request_ctx.reused = True
-
-
-async def _note_sent(_session: aiohttp.ClientSession, context: SimpleNamespace, _params: object) -> None:
-    context.trace_request_ctx.sent = True
-
-
-async def _whole(answer: aiohttp.ClientResponse) -> bytes | Fault:
+async def _whole(content: aiohttp.StreamReader, head: Response) -> bytes | Fault:
     """Read a body up to the bound."""
-    if (answer.content_length or 0) > MOST_BODY_BYTES:
-        return _too_long(answer.status)
+    said = head.headers.get("content-length", "")
+    if said.isdecimal() and int(said) > MOST_BODY_BYTES:
+        return _too_long(head.status)
+    if content.is_eof():  # it came with its head, as nearly always
+        body = content.read_nowait()
+        return body if len(body) <= MOST_BODY_BYTES else _too_long(head.status)
     chunks, size = [], 0
-    async for chunk in answer.content.iter_any():
+    async for chunk in content.iter_any():
         size += len(chunk)
         if size > MOST_BODY_BYTES:
-            return _too_long(answer.status)
+            return _too_long(head.status)
         chunks.append(chunk)
     return b"".join(chunks)
 
 
-async def _beginning(answer: aiohttp.ClientResponse) -> bytes:
+async def _beginning(content: aiohttp.StreamReader) -> bytes:
     """Read what of an error's body is worth reading, and arrives: its status speaks for itself."""
     chunks, size = [], 0
     try:
-        async for chunk in answer.content.iter_any():
+        async for chunk in content.iter_any():
             chunks.append(chunk)
             size += len(chunk)
             if size >= MOST_ERROR_BYTES:
                 break
-    except _WIRE_ERRORS:
+    except WIRE_ERRORS:
         pass
     return b"".join(chunks)[:MOST_ERROR_BYTES]
 

@@ -1,11 +1,13 @@
 """A process that is stopped for a while: simulated by a clock that jumps, and by blocking the real loop."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
 from pipeline.core.breaker import Breaker
-from pipeline.engine.awake import STOPPED_S, Awake, patience
+from pipeline.engine.awake import STOPPED_S, Awake, Patience
 from tests.fakes import VirtualLoop, run_virtual
 
 
@@ -19,6 +21,17 @@ def test_what_was_missed_is_told_once():
     times = iter([0.0, 1.0, 61.0, 62.0])
     awake = Awake(lambda: next(times))
     assert [awake.missed_now() for _ in range(3)] == [0.0, 60.0, 0.0]
+
+
+@asynccontextmanager
+async def patience(awake: Awake, seconds: float) -> AsyncIterator[None]:
+    patient = Patience(awake, seconds)
+    async with asyncio.timeout(None) as wait:
+        patient.begin(wait)
+        try:
+            yield
+        finally:
+            patient.end(wait)
 
 
 def beating(loop: asyncio.AbstractEventLoop, awake: Awake) -> None:
@@ -50,6 +63,32 @@ def test_patience_lets_the_block_end_and_other_cancellations_through():
         await asyncio.sleep(100)  # no timer is left that would cancel this
 
     run_virtual(main)
+
+
+def test_many_waits_end_each_in_its_time():
+    async def main(loop: VirtualLoop) -> list[float]:
+        awake, ended = Awake(loop.time), []
+        beating(loop, awake)
+        patient = Patience(awake, 10.0)
+
+        async def wait(start: float, work: float) -> None:
+            await asyncio.sleep(start)
+            try:
+                async with asyncio.timeout(None) as each:
+                    patient.begin(each)
+                    try:
+                        await asyncio.sleep(work)
+                    finally:
+                        patient.end(each)
+            except TimeoutError:
+                ended.append(loop.time())
+
+        async with asyncio.TaskGroup() as group:
+            for start, work in ((0.0, 1.0), (1.0, 99.0), (2.5, 99.0), (3.0, 2.0), (50.0, 99.0)):
+                group.create_task(wait(start, work))
+        return ended
+
+    assert run_virtual(main) == pytest.approx([11.0, 12.5, 60.0])
 
 
 def test_a_stop_longer_than_the_patience_left_does_not_use_it_up():

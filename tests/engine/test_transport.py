@@ -7,7 +7,7 @@ import ssl
 
 import pytest
 
-from pipeline.core.types import Fault, FaultKind, Reply, Response
+from pipeline.core.types import Fault, FaultKind, Reply, Request, Response
 from pipeline.engine import transport as module
 from pipeline.engine.send import Sent, send
 from pipeline.engine.settings import TransportSettings
@@ -39,6 +39,78 @@ def test_the_request_carries_its_body_and_no_surprises():
     assert b"Accept-Encoding: identity" in first
     assert b"cookie" not in second.lower()
     assert first == second
+
+
+@pytest.mark.parametrize("size", [0, 1, 64 * 2**10, 64 * 2**10 + 1, 3_000_000])
+def test_a_body_of_any_size_arrives_whole(size: int):
+    body, seen = bytes(range(256)) * (size // 256) + b"x" * (size % 256), []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.append(await read_request(reader))
+        writer.write(OK)
+
+    async def main() -> Response | Fault:
+        async with listening(serve) as port, HttpTransport(SETTINGS) as http:
+            return await http.post(request(port, body=body))
+
+    assert isinstance(run(main()), Response)
+    assert seen[0].partition(b"\r\n\r\n")[2] == body
+
+
+def test_a_key_that_changes_in_place_goes_out_with_the_next_request():
+    seen: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            seen.append(await read_request(reader))
+            writer.write(OK)
+
+    async def main() -> None:
+        async with listening(serve) as port, HttpTransport(SETTINGS) as http:
+            headers = {"authorization": "Bearer old"}
+            sent = Request(0, f"http://127.0.0.1:{port}/v1", headers, BODY)
+            await http.post(sent)
+            headers["authorization"] = "Bearer new"
+            await http.post(sent)
+
+    run(main())
+    assert [b"Bearer old" in each for each in seen] == [True, False]
+    assert b"Bearer new" in seen[1]
+
+
+def test_a_length_of_the_users_own_does_not_stand_beside_the_bodys():
+    seen: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.append(await reader.readuntil(BODY))
+        writer.write(OK)
+
+    async def main() -> None:
+        async with listening(serve) as port, HttpTransport(SETTINGS) as http:
+            await http.post(Request(0, f"http://127.0.0.1:{port}/v1", {"content-length": "3"}, BODY))
+
+    run(main())
+    assert seen[0].lower().count(b"content-length") == 1
+    assert b"Content-Length: %d" % len(BODY) in seen[0]
+
+
+def test_an_answer_that_overtakes_its_request_ends_the_connection():
+    """What is still to leave would be read as the beginning of the next request."""
+    connections = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        writer.write(OK)
+        await asyncio.sleep(3600)
+
+    async def main() -> None:
+        async with listening(serve) as port, HttpTransport(SETTINGS) as http:
+            for _ in range(2):
+                assert isinstance(await http.post(request(port, body=b"x" * 50_000_000)), Response)
+
+    run(main())
+    assert len(connections) == 2
 
 
 def test_secrets_are_scrubbed_before_anybody_sees_the_body():
