@@ -5,6 +5,7 @@ Timers go on through a stop, and all of them fire when it ends, before the repli
 
 import asyncio
 from collections.abc import Callable
+from typing import Protocol
 
 BEAT_S = 1.0
 # A busy machine may keep a process waiting for seconds; what is missing past that, it did not run.
@@ -37,6 +38,13 @@ class Awake:
         return self.missed - before
 
 
+class Waiting(Protocol):
+    """Something that may have to end early."""
+
+    def time_is_up(self) -> None:
+        """End it."""
+
+
 class Patience:
     """Gives each of many waits the same number of seconds awake. They end in the order in which they began, so one timer
     serves all: two of its own for each wait cost 5 us a row."""
@@ -44,16 +52,16 @@ class Patience:
     def __init__(self, awake: Awake, seconds: float) -> None:
         self._awake = awake
         self._seconds = seconds
-        self._until: dict[asyncio.Timeout, float] = {}
+        self._until: dict[Waiting, float] = {}
         self._timer: asyncio.TimerHandle | None = None
 
-    def begin(self, wait: asyncio.Timeout) -> None:
-        """Let `wait`, which was just entered, end in a TimeoutError unless `end` comes in time."""
+    def begin(self, wait: Waiting) -> None:
+        """Tell `wait` that its time is up unless `end` comes before."""
         self._until[wait] = self._awake.seconds() + self._seconds
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(self._seconds, self._look)
 
-    def end(self, wait: asyncio.Timeout) -> None:
+    def end(self, wait: Waiting) -> None:
         self._until.pop(wait, None)
 
     def close(self) -> None:
@@ -69,4 +77,4 @@ class Patience:
                 self._timer = loop.call_later(until - now, self._look)
                 return
             del self._until[wait]
-            wait.reschedule(loop.time())
+            wait.time_is_up()

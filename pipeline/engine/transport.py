@@ -2,9 +2,9 @@
 
 What the settings are for:
 - no limit in the connector: time spent waiting for a connection would count against the request's time-out;
-- no total time-out of aiohttp's: it would give up replies that came while this process was stopped;
-- keep-alive for less than the 5 s after which common servers close idle connections, since aiohttp never resends a POST;
-- no redirects, no cookies, no environment proxies, no decompression: a body is read up to a bound or not at all.
+- no time-out of aiohttp's but for connecting: it would give up replies that came while this process was stopped;
+- no decompression on the way: a body is read up to a bound or not at all.
+Redirects, cookies and environment proxies are a session's, and there is none (wire.py).
 """
 
 import asyncio
@@ -12,7 +12,7 @@ import ssl
 import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
@@ -27,7 +27,6 @@ from pipeline.engine.settings import MOST_BODY_BYTES, TransportSettings
 from pipeline.engine.wire import Exchange, Wire
 
 CONNECT_TIMEOUT_S = 10.0
-KEEPALIVE_S = 4.0
 # An error's words stand at its beginning.
 MOST_ERROR_BYTES = 64 * 2**10
 WIRE_ERRORS = (aiohttp.ClientError, aiohttp.EofStream, HttpProcessingError, OSError, TimeoutError)
@@ -66,8 +65,8 @@ class HttpTransport:
     async def __aenter__(self) -> Self:
         context = tls_context(self._settings.ca_file)
         self._addresses = Addresses()
-        self._pooled = self._wire(ssl=context, keepalive_timeout=KEEPALIVE_S)
-        self._unpooled = self._wire(ssl=context, force_close=True)
+        self._pooled = self._wire(context, kept=True)
+        self._unpooled = self._wire(context, kept=False)
         self._stay_awake()
         return self
 
@@ -87,14 +86,13 @@ class HttpTransport:
         head: Response | None = None
         try:
             exchange = wire.exchange(request.url, request.headers, request.body)
-            async with asyncio.timeout(None) as wait:
-                self._patience.begin(wait)
-                try:
-                    async with exchange:
-                        head = Response(exchange.status, exchange.headers, b"")
-                        result = await self._received(exchange, head)
-                finally:
-                    self._patience.end(wait)
+            self._patience.begin(exchange)
+            try:
+                async with exchange:
+                    head = Response(exchange.status, exchange.headers, b"")
+                    result = await self._received(exchange.content, head)
+            finally:
+                self._patience.end(exchange)
         except (*WIRE_ERRORS, ValueError) as error:
             if isinstance(error, TimeoutError) and head is not None and _is_refusal(head):
                 result = head  # its body never came to an end; its status speaks for itself
@@ -108,21 +106,25 @@ class HttpTransport:
             self._notice("the server keeps closing connections that were to be used again: from now on each request gets its own")
         return result
 
-    def _wire(self, **how: Any) -> Wire:
+    def _wire(self, context: ssl.SSLContext, *, kept: bool) -> Wire:
         return Wire(
-            aiohttp.TCPConnector(limit=0, resolver=self._addresses, use_dns_cache=False, **how),
+            aiohttp.TCPConnector(limit=0, ssl=context, resolver=self._addresses, use_dns_cache=False),
             headers={"Accept-Encoding": "identity", "User-Agent": self._settings.user_agent},
             connect_s=min(CONNECT_TIMEOUT_S, self._settings.timeout),
             proxy=self._settings.proxy,
+            kept=kept,
         )
 
     def _stay_awake(self) -> None:
         self._awake.seconds()
+        if self._pooled is not None:
+            self._pooled.tidy()
         self._beat = asyncio.get_running_loop().call_later(BEAT_S, self._stay_awake)
 
-    async def _received(self, exchange: Exchange, head: Response) -> Response | Fault:
+    async def _received(self, content: aiohttp.StreamReader | None, head: Response) -> Response | Fault:
+        assert content is not None
         refused = _is_refusal(head)
-        body = await (_beginning(exchange.content) if refused else _whole(exchange.content, head))
+        body = await (_beginning(content) if refused else _whole(content, head))
         if isinstance(body, Fault):
             return body
         try:
@@ -170,7 +172,9 @@ async def _beginning(content: aiohttp.StreamReader) -> bytes:
 
 
 def _plain(body: bytes, headers: Mapping[str, str], *, refused: bool) -> bytes:
-    encoding = headers.get("content-encoding", "")
+    encoding = headers.get("content-encoding")
+    if encoding is None:
+        return body
     if not refused:
         return undo(encoding, body, most=MOST_BODY_BYTES)
     try:

@@ -1,83 +1,96 @@
 """One POST on one connection, over aiohttp's connector and response protocol, under a request head that is written once.
 
 aiohttp's session builds every request anew: URL, headers, payload, tracing, cookies, a task that writes. For small bodies that
-is most of what a row costs; here all requests but for their bodies are the same. What is used of aiohttp, as of 3.14:
-TCPConnector.connect, and of the Connection it gives `protocol` (set_response_params, read, should_close), `transport`,
-`release` and `close`. Pool, TLS, proxies, DNS, and the parser of answers are aiohttp's own.
+is most of what a row costs; here all requests but for their bodies are the same, and connections are kept beside the head
+that goes out on them. What is used of aiohttp, as of 3.14: TCPConnector.connect and close, and of the Connection it gives
+`transport`, `close`, and `protocol` (set_response_params, read, set_exception, is_connected, should_close). TLS, proxies, DNS and
+the parser of answers are aiohttp's own.
 
-Not here: time-outs, what a body may be, and what failures mean (transport.py, raised.py).
+Not here: what a body may be, and what failures mean (transport.py, raised.py).
 """
 
 import asyncio
 import re
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
-from weakref import WeakSet
 
 import aiohttp
 from aiohttp import hdrs
 from aiohttp.client_proto import ResponseHandler
-from aiohttp.streams import StreamReader
+from aiohttp.connector import Connection
 from multidict import CIMultiDict
 from yarl import URL
 
+# Less than the 5 s after which common servers close idle connections: whoever meets such a close has to send again.
+KEEPALIVE_S = 4.0
 # A larger body is not copied behind its head.
 MOST_JOINED_BYTES = 64 * 2**10
 _FORBIDDEN = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
-_OK_INTERIM = range(100, 200)
 _SWITCHING_PROTOCOLS = 101
 
 
 class Wire:
-    """Sends requests to one address after another's pattern, and keeps connections open between them, or not if `unpooled`.
+    """Makes exchanges over connections that are kept in between, or (`kept=False`) used once.
 
     `headers` go with every request, besides its own. Make it inside a running loop.
     """
 
     def __init__(
-        self, connector: aiohttp.TCPConnector, *, headers: Mapping[str, str], connect_s: float, proxy: str | None
+        self,
+        connector: aiohttp.TCPConnector,
+        *,
+        headers: Mapping[str, str],
+        connect_s: float,
+        proxy: str | None,
+        kept: bool = True,
     ) -> None:
         self._connector = connector
         self._headers = headers
         self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_s)
         self._proxy = None if proxy is None else URL(proxy)
+        self._kept = kept
         self._loop = asyncio.get_running_loop()
-        self._used: WeakSet[ResponseHandler] = WeakSet()  # connections that something was sent on
         self._heads: dict[str, _Head] = {}
 
     def exchange(self, url: str, headers: Mapping[str, str], body: bytes) -> "Exchange":
         """Give the exchange, not yet begun. Raises ValueError if the URL or a header cannot be sent."""
         head = self._heads.get(url)
         if head is None or head.headers != headers:  # the key may be another one by now
-            head = self._heads[url] = self._head(url, headers)
+            head = self._heads[url] = self._head(url, headers, [] if head is None else head.idle)
         return Exchange(self, head, body)
 
+    def tidy(self) -> None:
+        """Close what has been idle for too long."""
+        for head in self._heads.values():
+            oldest = time.monotonic() - KEEPALIVE_S
+            while head.idle and head.idle[0][1] < oldest:
+                head.idle.pop(0)[0].close()
+
     async def close(self) -> None:
+        for head in self._heads.values():
+            for connection, _ in head.idle:
+                connection.close()
+            head.idle.clear()
         await self._connector.close()
 
-    async def connect(self, head: "_Head") -> tuple[aiohttp.connector.Connection, bool]:
-        """Give a connection, and whether it was used before.
+    async def connect(self, head: "_Head") -> Connection:
+        """Make a connection."""
+        try:
+            return await self._connector.connect(head.pattern, traces=[], timeout=self._timeout)
+        except TimeoutError as error:
+            raise aiohttp.ConnectionTimeoutError("no connection in time") from error
 
-        Not one on which something arrived while it waited: that would be taken for the answer to the next row.
-        """
-        while True:
-            try:
-                connection = await self._connector.connect(head.pattern, traces=[], timeout=self._timeout)
-            except TimeoutError as error:
-                raise aiohttp.ConnectionTimeoutError("no connection in time") from error
-            protocol = connection.protocol
-            assert protocol is not None
-            if not protocol.should_close:
-                break
+    def keep(self, head: "_Head", connection: Connection) -> None:
+        """Take back a connection whose answer was read to its end."""
+        if self._kept and _may_be_used(connection):
+            head.idle.append((connection, time.monotonic()))
+        else:
             connection.close()
-        reused = protocol in self._used
-        if not reused:
-            self._used.add(protocol)
-        return connection, reused
 
-    def _head(self, url: str, headers: Mapping[str, str]) -> "_Head":
+    def _head(self, url: str, headers: Mapping[str, str], idle: "list[tuple[Connection, float]]") -> "_Head":
         # encoded=True: the provider quoted what needs it, and a URL given by the user is posted to exactly as written.
         target = URL(url, encoded=True)
         pattern = aiohttp.ClientRequest(
@@ -89,71 +102,101 @@ class Wire:
             proxy=self._proxy,
         )
         pattern.headers.pop(hdrs.CONTENT_LENGTH, None)
-        if self._connector.force_close:
+        if not self._kept:
             pattern.headers[hdrs.CONNECTION] = "close"
         path = str(target) if self._proxy is not None and not pattern.is_ssl() else target.raw_path_qs
-        return _Head(dict(headers), pattern, f"POST {path} HTTP/1.1")
+        return _Head(dict(headers), pattern, f"POST {path} HTTP/1.1", idle)
 
 
 @dataclass(slots=True)
 class _Head:
-    """What is the same for all requests with these `headers`. `pattern` is what the connector goes by."""
+    """What all requests with these `headers` share. `pattern` is what the connector goes by, `idle` the connections that
+    wait for the next request, each with the time it was last used."""
 
     headers: Mapping[str, str]
     pattern: aiohttp.ClientRequest
     request_line: str
+    idle: list[tuple[Connection, float]] = field(default_factory=list)
     written: bytes = b""
 
     def bytes(self, length: int) -> bytes:
-        """Give the head of a request with a body of so many bytes. Ask after the first connection is made: the connector
-        adds what the proxy wants to see."""
+        """Give the head of a request with a body of so many bytes. Ask once there is a connection: the connector adds what
+        the proxy wants to see."""
         if not self.written:
             self.written = _serialized(self.request_line, self.pattern.headers)
         return b"%b%d\r\n\r\n" % (self.written, length)
+
+    def reusable(self) -> Connection | None:
+        """Give a connection that was used before, the latest one first, None if there is none.
+
+        Not one on which something arrived while it waited: that would be taken for the answer to the next row.
+        """
+        oldest = time.monotonic() - KEEPALIVE_S
+        while self.idle:
+            connection, used_at = self.idle.pop()
+            if used_at >= oldest and _may_be_used(connection):
+                return connection
+            connection.close()
+        return None
 
 
 class Exchange:
     """One request and its answer; use as an async context manager, inside which the body is read.
 
-    `sent`: the request began to leave; `reused`: on a connection that was used before. Leaving gives the connection back if
-    the answer was read to its end, and closes it otherwise.
+    `sent`: the request began to leave; `reused`: on a connection that was used before. Leaving keeps the connection if the
+    answer was read to its end, and closes it otherwise.
     """
 
-    __slots__ = ("_body", "_connection", "_head", "_wire", "content", "headers", "reused", "sent", "status")
+    __slots__ = ("_body", "_connecting", "_connection", "_head", "_wire", "content", "headers", "reused", "sent", "status")
 
     def __init__(self, wire: Wire, head: _Head, body: bytes) -> None:
         self._wire = wire
         self._head = head
         self._body = body
-        self._connection: aiohttp.connector.Connection | None = None
+        self._connecting: asyncio.Timeout | None = None
+        self._connection: Connection | None = None
         self.sent = False
         self.reused = False
         self.status = 0
         self.headers: Mapping[str, str] = {}
-        self.content: StreamReader
+        self.content: aiohttp.StreamReader | None = None
 
     async def __aenter__(self) -> Self:
-        self._connection, self.reused = await self._wire.connect(self._head)
+        connection = self._head.reusable()
+        self.reused = connection is not None
+        self._connection = connection = connection or await self._connect()
         try:
-            await self._ask(self._connection)
+            await self._ask(_protocol(connection), connection.transport)
         except BaseException:
-            self._connection.close()
+            connection.close()
             raise
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        connection, self._connection = self._connection, None
+        connection = self._connection
         assert connection is not None
-        transport = connection.transport
-        # An answer that came before the request had left entirely: what is still to leave would be taken for the next one.
-        if error is not None or transport is None or transport.get_write_buffer_size() > 0:
-            connection.close()
+        if error is None:
+            self._wire.keep(self._head, connection)
         else:
-            connection.release()  # closes it, too, if the answer has not come to its end, or if either side wants that
+            connection.close()
 
-    async def _ask(self, connection: aiohttp.connector.Connection) -> None:
-        protocol, transport = connection.protocol, connection.transport
-        assert protocol is not None
+    def time_is_up(self) -> None:
+        """Have whoever awaits something of this exchange get a TimeoutError."""
+        if self._connecting is not None:
+            self._connecting.reschedule(asyncio.get_running_loop().time())
+        elif self._connection is not None and (protocol := self._connection.protocol) is not None:
+            error = TimeoutError("no answer in time")
+            protocol.set_exception(error)
+            if self.content is not None:
+                self.content.set_exception(error)
+
+    async def _connect(self) -> Connection:
+        async with asyncio.timeout(None) as self._connecting:
+            connection = await self._wire.connect(self._head)
+        self._connecting = None
+        return connection
+
+    async def _ask(self, protocol: ResponseHandler, transport: asyncio.Transport | None) -> None:
         protocol.set_response_params(read_until_eof=True, auto_decompress=False)
         head = self._head.bytes(len(self._body))
         if transport is None or transport.is_closing():
@@ -167,10 +210,31 @@ class Exchange:
         message: Any
         while True:
             message, self.content = await protocol.read()
-            if message.code not in _OK_INTERIM or message.code == _SWITCHING_PROTOCOLS:
+            if not 100 <= message.code < 200 or message.code == _SWITCHING_PROTOCOLS:
                 break
         self.status = message.code
         self.headers = {name.lower(): value for name, value in message.headers.items()}
+
+
+def _protocol(connection: Connection) -> ResponseHandler:
+    protocol = connection.protocol
+    assert protocol is not None, "the connection was given back"
+    return protocol
+
+
+def _may_be_used(connection: Connection) -> bool:
+    """Tell whether nothing more comes or goes on a connection, and both sides hold it open.
+
+    An answer may come before its request has left entirely: what is still to leave would be taken for the next request.
+    """
+    protocol, transport = connection.protocol, connection.transport
+    return (
+        protocol is not None
+        and protocol.is_connected()
+        and not protocol.should_close
+        and transport is not None
+        and transport.get_write_buffer_size() == 0
+    )
 
 
 def _serialized(request_line: str, headers: CIMultiDict[str]) -> bytes:

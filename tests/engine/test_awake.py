@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import pytest
 
@@ -23,15 +23,28 @@ def test_what_was_missed_is_told_once():
     assert [awake.missed_now() for _ in range(3)] == [0.0, 60.0, 0.0]
 
 
+class Wait:
+    """A block that ends in a TimeoutError when its time is up."""
+
+    def __init__(self, limit: asyncio.Timeout) -> None:
+        self.limit = limit
+
+    def time_is_up(self) -> None:
+        self.limit.reschedule(asyncio.get_running_loop().time())
+
+
 @asynccontextmanager
-async def patience(awake: Awake, seconds: float) -> AsyncIterator[None]:
-    patient = Patience(awake, seconds)
-    async with asyncio.timeout(None) as wait:
-        patient.begin(wait)
+async def waiting(patience: Patience) -> AsyncIterator[None]:
+    async with asyncio.timeout(None) as limit:
+        patience.begin(wait := Wait(limit))
         try:
             yield
         finally:
-            patient.end(wait)
+            patience.end(wait)
+
+
+def patience(awake: Awake, seconds: float) -> AbstractAsyncContextManager[None]:
+    return waiting(Patience(awake, seconds))
 
 
 def beating(loop: asyncio.AbstractEventLoop, awake: Awake) -> None:
@@ -74,12 +87,8 @@ def test_many_waits_end_each_in_its_time():
         async def wait(start: float, work: float) -> None:
             await asyncio.sleep(start)
             try:
-                async with asyncio.timeout(None) as each:
-                    patient.begin(each)
-                    try:
-                        await asyncio.sleep(work)
-                    finally:
-                        patient.end(each)
+                async with waiting(patient):
+                    await asyncio.sleep(work)
             except TimeoutError:
                 ended.append(loop.time())
 
