@@ -4,11 +4,13 @@ Absent on purpose: policies (retry.py, fatal.py, breaker.py) and anything that k
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 
+from pipeline.core.values import value
 
-@dataclass(frozen=True, slots=True)
+
+@value(frozen=True, slots=True)
 class Row:
     """One input row. `index` counts from 0 over the whole job, in the order of joining; it is the output order.
 
@@ -21,7 +23,7 @@ class Row:
     size: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Image:
     """A picture for a prompt: either `data` with its `media_type` (from the bytes' own magic), or a `url` passed on as it is."""
 
@@ -33,7 +35,7 @@ class Image:
 Content = str | Image | Mapping[str, object]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Message:
     """One message of a conversation.
 
@@ -46,7 +48,7 @@ class Message:
     extra: Mapping[str, object] = field(default_factory=dict, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Prompt:
     """What one row asks, in no provider's terms yet."""
 
@@ -54,7 +56,7 @@ class Prompt:
     messages: tuple[Message, ...] = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Request:
     """One HTTP POST, ready to send. `headers` hold the key and stay out of repr; `tokens` is an estimate for pacing."""
 
@@ -65,7 +67,7 @@ class Request:
     tokens: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Response:
     """A complete HTTP answer: `headers` with lower-case names, `body` decoded from its content-encoding and bounded in size."""
 
@@ -74,7 +76,7 @@ class Response:
     body: bytes = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Usage:
     """Token counts as the reply gave them; None where it gave none or nonsense. Never guessed."""
 
@@ -83,7 +85,7 @@ class Usage:
     total: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Reply:
     """A paid answer. `text` is None only if the reply carried none (tool calls, a refusal). `extra` is JSON text or None."""
 
@@ -114,7 +116,7 @@ class FaultKind(Enum):
     LOCAL = "local"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Fault:
     """Why a send gave no reply, classified once.
 
@@ -162,7 +164,7 @@ ERROR_KINDS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Outcome:
     """How one row ended: exactly one a row. What the journal records and the output shows.
 
@@ -177,7 +179,7 @@ class Outcome:
     cost: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Part:
     """A contiguous range of rows, `start` up to but not including `stop`, that is sealed as one file."""
 

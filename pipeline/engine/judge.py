@@ -4,7 +4,7 @@ Pure decisions are in core (retry, breaker, fatal, adaptive, pace); here they me
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from pipeline.core.adaptive import AdaptiveLimit
@@ -16,6 +16,7 @@ from pipeline.core.retry import Abort, Fail, Retry, RetryPolicy, backoff, decide
 from pipeline.core.tally import Traffic
 from pipeline.core.types import Fault, FaultKind, Reply
 from pipeline.core.unison import Unison
+from pipeline.core.values import value
 from pipeline.engine.feed import Feed, Task
 from pipeline.engine.gate import Gate
 from pipeline.engine.outage import Outage
@@ -32,26 +33,26 @@ RECOVERING_SHARE = 0.1
 SHORTAGE_PAUSE_S = 1.0
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Done:
     """The row ends with this result; record it."""
 
     result: Reply | Fault
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Later:
     """The row goes back to the feed, to be sent again after so many seconds."""
 
     after: float
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Shelve:
     """The row goes back to the feed until others were heard."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Withhold:
     """The row may not be sent again, yet is not to blame while nobody gets through: its verdict waits."""
 

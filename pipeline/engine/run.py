@@ -1,7 +1,7 @@
 """The run: a feeder, workers, a recorder and a sealer around one transport, until every row is recorded or it is stopped."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
 from pipeline.core.adaptive import AdaptiveLimit
 from pipeline.core.budget import Budget
@@ -179,14 +179,16 @@ class Run:
         Nothing is caught here but the stop. What a row can suffer is already a value; an exception is a bug, and
         leaves through the TaskGroup, which cancels the siblings.
         """
+        worker = asyncio.current_task()
+        assert worker is not None
         while (task := await self._feed.take()) is not None:
             try:
-                await self._ask(task)
+                await self._ask(task, worker)
             except Stopped:
                 return
             self._look_for_standstill()
 
-    async def _ask(self, task: Task) -> None:
+    async def _ask(self, task: Task, worker: asyncio.Task[None]) -> None:
         if task.verdict is not None:  # it was withheld, and nothing came up in its favour
             return await self._end(task, Outcome(task.row.index, task.attempts, task.verdict.elapsed, task.verdict.result))
         try:
@@ -203,9 +205,11 @@ class Run:
             try:
                 if task.sent == 0:
                     task.answers_before = self._judge.outage.answers
-                sent = await self._may_be_cut_off(
-                    send(request, self._transport, self._provider, now=self._clock.now, may_resend=not task.freed)
-                )
+                self._posting.add(worker)  # the one stretch of a worker that a stop may cancel when its grace is over
+                try:
+                    sent = await send(request, self._transport, self._provider, now=self._clock.now, may_resend=not task.freed)
+                finally:
+                    self._posting.discard(worker)
                 cost = self._settings.pricing.cost(sent.result.usage) if isinstance(sent.result, Reply) else None
                 bill.take(sent.result, cost)
                 del request  # the body is built again for another send, rather than kept while the row waits
@@ -214,16 +218,6 @@ class Run:
                 self._spending.close(bill)
         finally:
             self._gate.leave()
-
-    async def _may_be_cut_off(self, sending: Awaitable[Sent]) -> Sent:
-        """Await the one stretch of a worker that a stop may cancel when its grace is over."""
-        worker = asyncio.current_task()
-        assert worker is not None
-        self._posting.add(worker)
-        try:
-            return await sending
-        finally:
-            self._posting.discard(worker)
 
     async def _follow(self, task: Task, sent: Sent, cost: float | None, step: Step) -> None:
         match step:

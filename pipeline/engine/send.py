@@ -3,18 +3,18 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass
 
 from pipeline.core.errors import BadRowError
 from pipeline.core.interfaces import Provider, Render, Transport
 from pipeline.core.quota import Quotas
 from pipeline.core.types import Fault, FaultKind, Reply, Request, Row
+from pipeline.core.values import value
 
 # A stale connection shows within a round trip. One that breaks later broke over work on this request.
 STALE_WITHIN_S = 1.0
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Sent:
     """What came of a send, begun `at` monotonic seconds. `requests` is how many left the machine: two where a stale
     connection was met. `ambiguous` of them may have been served although no reply came. Where the answer said so: `credits`,

@@ -7,9 +7,10 @@ orjson reads nearly every body. What it refuses on principle (a byte order mark,
 import json
 import math
 import re
-from dataclasses import dataclass
 
 import orjson
+
+from pipeline.core.values import value
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
@@ -17,7 +18,7 @@ _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _MOST_DIGITS = 20
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Parsed:
     """A complete JSON value, free of lone surrogates and of numbers that JSON cannot hold. `lossy`: bytes were no UTF-8."""
 
