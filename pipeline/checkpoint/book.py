@@ -6,21 +6,20 @@ Parts and output files are few and held in memory too, changed there only after 
 import sqlite3
 import threading
 from bisect import bisect_right
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 
 import orjson
 
+from pipeline.checkpoint import batch as batches
 from pipeline.checkpoint import outcomes as codec
+from pipeline.checkpoint.batch import Batch
 from pipeline.checkpoint.entries import Announced, OutputFile, PartEntry, StoredFile, StoredJob, StoredRun
 from pipeline.checkpoint.files import Steps
 from pipeline.checkpoint.journal import JournalFile
+from pipeline.checkpoint.outcomes import Entry
 from pipeline.core.errors import DamagedError
 from pipeline.core.tally import Tally
 from pipeline.core.types import Outcome, Part, Reply
-
-Entry = tuple[int, bytes, int]  # id, body, checksum of both: a row of any table
 
 # The ids in the table `meta`.
 RECORD, COMMITTED, JOB, ANNOUNCED = range(4)
@@ -40,6 +39,7 @@ class Book:
         self.step = step
         self.spared = 0
         self._memory = threading.Lock()
+        self._recording = threading.Lock()  # from counting on the last commit's count until it is the last
         with journal.reading() as db:
             meta = {id_: self._checked(id_, body, crc) for id_, body, crc in db.execute("SELECT id, body, crc FROM meta")}
             parts = [self._checked(*each) for each in db.execute("SELECT id, body, crc FROM parts ORDER BY id")]
@@ -80,10 +80,7 @@ class Book:
 
     def entry_at(self, row: int) -> PartEntry:
         """Give the entry of the part that holds a row; ValueError if there is none."""
-        at = bisect_right(self._starts, row) - 1
-        if at < 0 or row >= self.planned:
-            raise ValueError(f"row {row} belongs to no open part")
-        return self._parts[at]
+        return self._parts[self._place(row)]
 
     def put_part(self, entry: PartEntry) -> None:
         """Commit a part's entry; a new one must follow on the last."""
@@ -128,35 +125,22 @@ class Book:
         What is recorded stands: only a row marked for a retry may be recorded again, and a reply is never replaced by a
         failure. An outcome that was passed over for that counts in the tally given, so that the caller's books agree.
         """
-        for each in outcomes:
-            self.entry_at(each.row)
-        with self.journal.transaction() as db:
-            old = self._replaced(db, [each.row for each in outcomes]) if self._redo else {}
-            db.executemany("DELETE FROM redo WHERE id = ?", [(row,) for row in old])
-            worse = [each for each in outcomes if _is_worse(each, old.get(each.row))]
-            replaced = {row: each for row, each in old.items() if row not in {each.row for each in worse}}
-            outcomes = [each for each in outcomes if each not in worse] if worse else outcomes
-            changed = self._retallied(outcomes, replaced)
-            self._put(db, changed)
-            db.executemany("DELETE FROM outcomes WHERE id = ?", [(row,) for row in replaced])
-            rows = [stored(each.row, codec.encode(each)) for each in outcomes]
-            new = [each for each in rows if each[0] in replaced or self.entry_at(each[0]).state == "open"]
-            before = db.total_changes
-            db.executemany("INSERT INTO outcomes VALUES (?, ?, ?) ON CONFLICT (id) DO NOTHING", new)
-            count = db.total_changes - before
-            committed = self._raise_committed(db, count)
-            self.step("record: before the commit")
-        self._take(changed, redone=len(old), committed=committed)
+        rows = codec.entries(outcomes)
+        places = range(self._place(min(rows)[0]), self._place(max(rows)[0]) + 1)
+        with self._recording:
+            with self.journal.transaction(adds=sum(len(body) for _, body, _ in rows)) as db:
+                batch = batches.of_retry(db, outcomes, self.entry_at) if self._redo else Batch(outcomes)
+                self._put(db, batch.changed)
+                count = batches.insert(db, self._welcome(rows, batch, places))
+                committed = self.committed + count
+                db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?, ?)", stored(COMMITTED, b"%d" % committed))
+                self.step("record: before the commit")
+            self._take(batch.changed, redone=batch.marked, committed=committed)
         self.step("record: committed")
-        self.spared += len(worse)
-        if count < len(rows):
-            raise RuntimeError(f"{len(rows) - count} rows were recorded twice; the first outcome of each stands")
-        if not old:
-            return None
-        gone = Tally()
-        for outcome in (*replaced.values(), *worse):
-            gone.add(outcome)
-        return gone
+        self.spared += len(batch.worse)
+        if count < len(batch.new):
+            raise RuntimeError(f"{len(batch.new) - count} rows were recorded twice; the first outcome of each stands")
+        return batch.gone()
 
     def forget(self, rows: Sequence[int]) -> Tally:
         """Commit that these rows have no outcome any more; give the tally of those they had. Replies stay."""
@@ -273,23 +257,21 @@ class Book:
         with self.journal.transaction() as db:
             db.executemany("INSERT OR REPLACE INTO runs VALUES (?, ?, ?)", [stored(each.id, orjson.dumps(each)) for each in runs])
 
-    # Below: inside transactions
+    # Below: what transactions need
 
-    def _replaced(self, db: sqlite3.Connection, rows: Iterable[int]) -> dict[int, Outcome]:
-        found = (each for row in rows for each in db.execute("SELECT id, body, crc FROM redo WHERE id = ?", (row,)))
-        return {row: codec.decode_checked(row, body, crc) for row, body, crc in found}
+    def _place(self, row: int) -> int:
+        at = bisect_right(self._starts, row) - 1
+        if at < 0 or row >= self.planned:
+            raise ValueError(f"row {row} belongs to no open part")
+        return at
 
-    def _retallied(self, outcomes: Iterable[Outcome], replaced: Mapping[int, Outcome]) -> list[PartEntry]:
-        """Give the sealed parts among those of `replaced`, with tallies that count the new outcomes."""
-        tallies: dict[int, Tally] = defaultdict(Tally)
-        for outcome in outcomes:
-            entry = self.entry_at(outcome.row)
-            if outcome.row in replaced and entry.tally is not None:
-                if entry.part.id not in tallies:
-                    tallies[entry.part.id].merge(entry.tally)
-                tallies[entry.part.id].add(replaced[outcome.row], -1)
-                tallies[entry.part.id].add(outcome)
-        return [replace(self._parts[id_], tally=tally) for id_, tally in tallies.items()]
+    def _welcome(self, rows: Sequence[Entry], batch: Batch, places: range) -> Sequence[Entry]:
+        """Give the outcomes that the journal may hold: a sealed part's only where a retry replaces an older one."""
+        if not batch.marked and all(self._parts[place].state == "open" for place in places):
+            return rows
+        worse = {each.row for each in batch.worse}
+        open_rows = (each for each in rows if each[0] in batch.old or self.entry_at(each[0]).state == "open")
+        return [each for each in open_rows if each[0] not in worse]
 
     @staticmethod
     def _put(db: sqlite3.Connection, entries: Iterable[PartEntry]) -> None:
@@ -302,12 +284,6 @@ class Book:
             db.execute("DELETE FROM meta WHERE id = ?", (ANNOUNCED,))
         else:
             db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?, ?)", stored(ANNOUNCED, announced.to_bytes()))
-
-    def _raise_committed(self, db: sqlite3.Connection, count: int) -> int:
-        body, crc = db.execute("SELECT body, crc FROM meta WHERE id = ?", (COMMITTED,)).fetchone() or (b"", -1)
-        committed = int(self._checked(COMMITTED, body, crc)) + count
-        db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?, ?)", stored(COMMITTED, b"%d" % committed))
-        return committed
 
     def _take(self, entries: Iterable[PartEntry], *, redone: int = 0, committed: int = 0) -> None:
         with self._memory:  # recording and sealing come from different threads
@@ -332,11 +308,6 @@ class Book:
 def first_entries(record: str, committed: int = 0) -> list[Entry]:
     """Give the entries that a new book begins with; `record` is its id."""
     return [stored(RECORD, record.encode()), stored(COMMITTED, b"%d" % committed)]
-
-
-def _is_worse(new: Outcome, old: Outcome | None) -> bool:
-    """Whether a retry of a paid reply came to nothing."""
-    return old is not None and isinstance(old.result, Reply) and not isinstance(new.result, Reply)
 
 
 def stored(id_: int, body: bytes) -> Entry:

@@ -21,6 +21,8 @@ from pipeline.core.errors import BusyError, DamagedError, FullError, MismatchErr
 APPLICATION_ID = 0x726F7763  # "rowc"
 VERSION = 1
 _IMPLAUSIBLE = 1000  # no version of ours, but a flipped bit
+# Commits of outcomes until it is looked up again how much is used: that takes three calls of SQLite's, a commit five.
+MOST_COUNTED = 16
 
 # All of one shape: a number, a body of JSON, and a checksum over both. No index but the rowid, so that nothing can
 # disagree with the rows. One statement each: executescript() would commit in between.
@@ -45,6 +47,7 @@ class JournalFile:
         """Open the file, which exists, and recover it. Raises DamagedError, BusyError or StoppedError."""
         self.path = path
         self.broken: str | None = None
+        self._counted = 0
         self._lock = threading.RLock()  # reentrant: what a transaction writes may be read from the same file on the way
         with _opening(path):
             self._db = sqlite3.connect(
@@ -105,9 +108,10 @@ class JournalFile:
             db.execute(f"PRAGMA user_version = {VERSION}")
 
     @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
+    def transaction(self, *, adds: int | None = None) -> Iterator[sqlite3.Connection]:
         """Give the connection inside a transaction; it is on disk when the block has ended.
 
+        `adds`: about so many bytes, and it is one of many: what is used is then counted on, and looked up now and then.
         Raises FullError where the disk has no room, StoppedError on any other error of SQLite's, now and at every later use.
         """
         with self._lock:
@@ -116,7 +120,7 @@ class JournalFile:
                 self._db.execute("BEGIN IMMEDIATE")
                 yield self._db
                 self._db.execute("COMMIT")
-                self.used_bytes = self._used()
+                self._count_used(adds)
             except sqlite3.Error as error:
                 raise self._full(error) or self._break(error) from error
             except BaseException:
@@ -145,6 +149,10 @@ class JournalFile:
             with suppress(sqlite3.Error):
                 self._db.close()
             self.broken = self.broken or "closed"
+
+    def _count_used(self, adds: int | None) -> None:
+        self._counted = 0 if adds is None else (self._counted + 1) % MOST_COUNTED
+        self.used_bytes = self.used_bytes + (adds or 0) if self._counted else self._used()
 
     def _used(self) -> int:
         pages, free, size = (

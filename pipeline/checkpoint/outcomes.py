@@ -4,6 +4,7 @@ SQLite has no checksums of its own, and a flipped bit would read back as a good 
 covers its index too.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from zlib import crc32
 
@@ -13,10 +14,19 @@ from pipeline.core.empty import is_empty
 from pipeline.core.errors import DamagedError
 from pipeline.core.types import Fault, FaultKind, Outcome, Reply, Usage
 
+Entry = tuple[int, bytes, int]  # id, body, checksum of both: a row of any table
+Values = tuple[object, ...]
+
 MOST_ERROR_CHARS = 500
 
 _INT32 = 2**31
 _INT64 = 2**63
+
+
+def entries(outcomes: Sequence[Outcome]) -> list[Entry]:
+    """Give outcomes as the journal's rows: number, body, checksum of both."""
+    bodies = [encode(each) for each in outcomes]
+    return [(each.row, body, crc32(body, each.row & 0xFFFFFFFF)) for each, body in zip(outcomes, bodies, strict=True)]
 
 
 def encode(outcome: Outcome) -> bytes:
@@ -27,7 +37,8 @@ def encode(outcome: Outcome) -> bytes:
     """
     values = _ok(outcome, outcome.result) if isinstance(outcome.result, Reply) else _failed(outcome, outcome.result)
     try:
-        return orjson.dumps(values)
+        # Refuses integers beyond 53 bits too, of which some do not fit their column: no row's tokens are worth a look of ours.
+        return orjson.dumps(values, option=orjson.OPT_STRICT_INTEGER)
     except orjson.JSONEncodeError:
         return orjson.dumps([_plain(value) for value in values])
 
@@ -65,30 +76,36 @@ def outline(outcome: Outcome) -> Outcome:
             return replace(outcome, result=replace(fault, message=""))
 
 
-def _ok(outcome: Outcome, reply: Reply) -> list[object]:
+def _ok(outcome: Outcome, reply: Reply) -> Values:
     usage = reply.usage
-    tokens = [_integer(count, _INT64) for count in (usage.prompt, usage.completion, usage.total)]
-    return [
-        *(1, _integer(outcome.attempts, _INT32) or 0, outcome.elapsed, outcome.cost),
-        *(reply.text, reply.finish_reason, *tokens, reply.model, reply.response_id, reply.extra),
-    ]
+    said = (
+        reply.text,
+        reply.finish_reason,
+        usage.prompt,
+        usage.completion,
+        usage.total,
+        reply.model,
+        reply.response_id,
+        reply.extra,
+    )
+    return (1, _attempts(outcome), outcome.elapsed, outcome.cost, *said)
 
 
-def _failed(outcome: Outcome, fault: Fault) -> list[object]:
-    return [
-        *(0, _integer(outcome.attempts, _INT32) or 0, outcome.elapsed, outcome.cost),
-        *(fault.error_kind, fault.message[:MOST_ERROR_CHARS], _integer(fault.status, _INT32)),
-    ]
+def _failed(outcome: Outcome, fault: Fault) -> Values:
+    status = fault.status if fault.status is not None and -_INT32 <= fault.status < _INT32 else None
+    return (0, _attempts(outcome), outcome.elapsed, outcome.cost, fault.error_kind, fault.message[:MOST_ERROR_CHARS], status)
 
 
-def _integer(value: int | None, limit: int) -> int | None:
-    return value if value is not None and -limit <= value < limit else None
+def _attempts(outcome: Outcome) -> int:
+    return outcome.attempts if -_INT32 <= outcome.attempts < _INT32 else 0
 
 
 def _plain(value: object) -> object:
     if isinstance(value, str):
         # Both halves of a split pair join up again on the way through UTF-16; a lone one becomes U+FFFD.
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, int):
+        return value if -_INT64 <= value < _INT64 else None
     if isinstance(value, float):
         return float(value)
-    return value if value is None or isinstance(value, int) else str(value)
+    return value if value is None else str(value)

@@ -18,10 +18,11 @@ import orjson
 
 from pipeline.checkpoint import files, journal, progress_file
 from pipeline.checkpoint import outcomes as codec
-from pipeline.checkpoint.book import ANNOUNCED, JOB, Entry, first_entries, stored
+from pipeline.checkpoint.book import ANNOUNCED, JOB, first_entries, stored
 from pipeline.checkpoint.files import Steps, no_steps
 from pipeline.checkpoint.journal import JournalFile
 from pipeline.checkpoint.layout import Layout
+from pipeline.checkpoint.outcomes import Entry
 from pipeline.checkpoint.recovery import PART_NAME, UNDER_REPAIR
 from pipeline.checkpoint.salvage import Salvage, log_of
 from pipeline.checkpoint.survey import Survey, survey
