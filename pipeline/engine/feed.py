@@ -16,7 +16,7 @@ from pipeline.engine.send import Sent
 
 # Rows in backoff that hold the input back, as a multiple of the concurrency: at 40 % faults two rows wait for each one sent.
 WAITING_PER_WORKER = 16
-MOST_BYTES = 64 * 2**20
+MOST_BYTES = 32 * 2**20
 
 
 @dataclass(slots=True)
