@@ -61,7 +61,7 @@ class Drift:
     """What deserves a line while a job goes on: many rows failing alike, or the first replies saying nothing. Each said once."""
 
     def __init__(self) -> None:
-        self._window: deque[Signature | None] = deque()
+        self._window: deque[Signature | None] = deque(maxlen=WINDOW_ROWS)
         self._alike: Counter[Signature] = Counter()
         self._replies = 0
         self._useless = 0
@@ -92,9 +92,16 @@ class Drift:
             " (request.max_tokens, or a model that reasons first)"
         )
 
+    def passed(self, replies: int) -> bool:
+        """Take in so many replies at once if none can make a line: no failure is in sight, and the first ones are behind."""
+        if self._alike or self._replies < FIRST_REPLIES:
+            return False
+        self._window.extend([None] * replies)
+        return True
+
     def _push(self, seen: Signature | None) -> None:
-        self._window.append(seen)
-        if len(self._window) > WINDOW_ROWS and (old := self._window.popleft()) is not None:
+        if len(self._window) == WINDOW_ROWS and (old := self._window[0]) is not None:
             self._alike[old] -= 1
             if not self._alike[old]:
                 del self._alike[old]
+        self._window.append(seen)

@@ -36,9 +36,8 @@ class Books:
         """Count outcomes that are on disk now."""
         if replaced is not None:
             self.tally.merge(replaced, -1)
-        for outcome in batch:
-            self.tally.add(outcome)
-            self._priced = self._priced or outcome.cost is not None
+        self.tally.add_all(batch)
+        self._priced = self._priced or any(each.cost is not None for each in batch)
         self.left -= len(batch)
         self.recorded += len(batch)
 

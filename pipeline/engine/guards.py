@@ -29,20 +29,25 @@ class Guards:
 
     def recorded(self, outcomes: Sequence[Outcome], *, failed_before: int, failed: int) -> None:
         """Take in outcomes that are on disk; `failed` rows the job has now, `failed_before` it had before."""
-        for outcome in outcomes:
-            match outcome.result:
-                case Reply() as reply:
-                    self._systematic.answered()
-                    line = self._drift.answered(reply)
-                case fault:
-                    self._systematic.failed(outcome.row, fault)
-                    line = self._drift.failed(fault)
-                    self._stop_if_all_alike(fault)
-            if line is not None:
-                self._notice(line)
+        only_replies = {type(each.result) for each in outcomes} == {Reply}
+        if not (only_replies and not self._systematic.armed and self._drift.passed(len(outcomes))):
+            for each in outcomes:
+                self._look_at(each)
         # Rows of a retry that fail again raise nothing.
         if self._max_failed is not None and failed > self._max_failed and failed > failed_before:
             self._stop.request(f"stop.max_failed: {failed} rows have failed, more than the {self._max_failed} it allows", 5)
+
+    def _look_at(self, outcome: Outcome) -> None:
+        match outcome.result:
+            case Reply() as reply:
+                self._systematic.answered()
+                line = self._drift.answered(reply)
+            case fault:
+                self._systematic.failed(outcome.row, fault)
+                line = self._drift.failed(fault)
+                self._stop_if_all_alike(fault)
+        if line is not None:
+            self._notice(line)
 
     def _stop_if_all_alike(self, fault: Fault) -> None:
         if self._systematic.tripped:

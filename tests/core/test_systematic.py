@@ -1,6 +1,8 @@
 """The same failure for every row: seen in the first ones, or worth a line later."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipeline.core.systematic import FIRST_REPLIES, WINDOW_ROWS, Drift, Systematic, signature
 from pipeline.core.types import Fault, FaultKind, Reply
@@ -82,6 +84,21 @@ def test_rows_failing_differently_are_not() -> None:
     drift = Drift()
     kinds = ("bad_request", "too_large", "timeout")
     assert not any(drift.failed(refused(kind=kinds[number % 3])) for number in range(600))
+
+
+@given(st.lists(st.lists(st.sampled_from([Reply(""), Reply("fine"), refused()]), min_size=1, max_size=150), max_size=12))
+def test_replies_taken_in_at_once_count_like_one_by_one(batches: list[list[Reply | Fault]]) -> None:
+    one_by_one, at_once = Drift(), Drift()
+    for batch in batches:
+        said = [_take(one_by_one, each) for each in batch]
+        if refused() not in batch and at_once.passed(len(batch)):
+            assert not any(said)
+        else:
+            assert [_take(at_once, each) for each in batch] == said
+
+
+def _take(drift: Drift, result: Reply | Fault) -> str | None:
+    return drift.answered(result) if isinstance(result, Reply) else drift.failed(result)
 
 
 @pytest.mark.parametrize(("useless", "named"), [(100, True), (90, True), (89, False)])

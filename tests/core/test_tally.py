@@ -49,6 +49,13 @@ def test_merging_equals_counting_together_and_can_be_taken_back(first, second):
 
 
 @given(outcomes)
+def test_counting_many_at_once_equals_adding_each(some):
+    tally = Tally()
+    tally.add_all(some)
+    assert tally == tally_of(some)
+
+
+@given(outcomes)
 def test_a_tally_survives_json(some):
     tally = tally_of(some)
     assert Tally.from_json(json.loads(json.dumps(tally.to_json()))).to_json() == tally.to_json()
