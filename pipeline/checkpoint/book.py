@@ -155,18 +155,26 @@ class Book:
                 gone.add(outcome)
         return gone
 
+    def stored_outcomes(self, start: int, stop: int) -> list[Entry]:
+        """Read the outcomes the journal holds of a few rows, as they lie there, by row; nothing is proven yet."""
+        with self.journal.reading() as db:
+            return db.execute("SELECT id, body, crc FROM outcomes WHERE id >= ? AND id < ? ORDER BY id", (start, stop)).fetchall()
+
     def outcomes(self, start: int, stop: int) -> dict[int, Outcome]:
         """Read the outcomes the journal holds of a few rows. Raises DamagedError where one fails its checksum."""
-        with self.journal.reading() as db:
-            found = db.execute(
-                "SELECT id, body, crc FROM outcomes WHERE id >= ? AND id < ? ORDER BY id", (start, stop)
-            ).fetchall()
-        return {row: codec.decode_checked(row, body, crc) for row, body, crc in found}
+        return {row: codec.decode_checked(row, body, crc) for row, body, crc in self.stored_outcomes(start, stop)}
 
     def each_outcome(self, part: Part) -> Iterator[Outcome]:
         """Read the outcomes the journal holds of a part, a chunk at a time: commits go on in between."""
         for start in range(part.start, part.stop, CHUNK_ROWS):
             yield from self.outcomes(start, min(start + CHUNK_ROWS, part.stop)).values()
+
+    def tally(self, part: Part) -> Tally:
+        """Count the outcomes the journal holds of a part."""
+        tally = Tally()
+        for start in range(part.start, part.stop, CHUNK_ROWS):
+            codec.count(tally, codec.parse(self.stored_outcomes(start, min(start + CHUNK_ROWS, part.stop))))
+        return tally
 
     def answered(self, part: Part) -> list[int]:
         """Give the rows of a part whose outcome is in the journal and not to be replaced, ascending."""
@@ -176,6 +184,15 @@ class Book:
                 (part.start, part.stop),
             ).fetchall()
         return [row for (row,) in found]
+
+    def left(self, part: Part) -> int:
+        """Count the rows of a known part that still have to be asked, those of a retry included."""
+        rows = (part.start, part.stop)
+        with self.journal.reading() as db:
+            if self._parts[part.id].state != "open":
+                return int(db.execute("SELECT count(*) FROM redo WHERE id >= ? AND id < ?", rows).fetchone()[0])
+            answered = "SELECT count(*) FROM outcomes WHERE id >= ? AND id < ? AND id NOT IN (SELECT id FROM redo)"
+            return len(part) - int(db.execute(answered, rows).fetchone()[0])
 
     def holds_outcomes(self, part: Part) -> bool:
         """Whether the journal holds any outcome of the part."""

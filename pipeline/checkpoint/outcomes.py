@@ -6,16 +6,24 @@ covers its index too.
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 from zlib import crc32
 
 import orjson
 
 from pipeline.core.empty import is_empty
 from pipeline.core.errors import DamagedError
-from pipeline.core.types import Fault, FaultKind, Outcome, Reply, Usage
+from pipeline.core.tally import Tally
+from pipeline.core.types import RESULT_COLUMNS, Fault, FaultKind, Outcome, Reply, Usage
 
 Entry = tuple[int, bytes, int]  # id, body, checksum of both: a row of any table
-Values = tuple[object, ...]
+
+# What is stored of an outcome. 1: it is a reply; attempts, elapsed, cost; text, finish_reason, three counts of tokens, model,
+# response_id, extra. 0: it is a fault; attempts, elapsed, cost; error_kind, message, status.
+Values = Sequence[Any]
+PENDING: Values = (None,) * 12
+# Status, error_kind, error and http_status where there is no fault.
+_ENDED = {1: ("ok", None, None, 200), None: ("pending", None, None, None)}
 
 MOST_ERROR_CHARS = 500
 
@@ -35,12 +43,18 @@ def encode(outcome: Outcome) -> bytes:
     Lone surrogates become U+FFFD, NaN and infinities null, integers too large for their column null. Of a fault only
     what the output shows is kept.
     """
-    values = _ok(outcome, outcome.result) if isinstance(outcome.result, Reply) else _failed(outcome, outcome.result)
+    stored = values(outcome)
     try:
-        # Refuses integers beyond 53 bits too, of which some do not fit their column: no row's tokens are worth a look of ours.
-        return orjson.dumps(values, option=orjson.OPT_STRICT_INTEGER)
+        # Refuses integers beyond 53 bits, some of which do not fit their column: so nobody has to look at each.
+        return orjson.dumps(stored, option=orjson.OPT_STRICT_INTEGER)
     except orjson.JSONEncodeError:
-        return orjson.dumps([_plain(value) for value in values])
+        return orjson.dumps([_plain(value) for value in stored])
+
+
+def values(outcome: Outcome) -> Values:
+    """Give what is stored of an outcome; where it stands is columns()' to know."""
+    result = outcome.result
+    return _ok(outcome, result) if isinstance(result, Reply) else _failed(outcome, result)
 
 
 def decode(row: int, body: bytes) -> Outcome:
@@ -61,9 +75,35 @@ def checksum(id_: int, body: bytes) -> int:
 
 def decode_checked(row: int, body: bytes, crc: int) -> Outcome:
     """Read a stored outcome. Raises DamagedError if it is not what was stored for this row."""
-    if not isinstance(body, bytes) or checksum(row, body) != crc:
-        raise DamagedError(f"the journal is damaged at row {row}: the outcome recorded for it fails its checksum")
+    _prove(row, body, crc)
     return decode(row, body)
+
+
+def parse(rows: Sequence[Entry]) -> list[Values]:
+    """Read stored outcomes all at once, each as its values. Raises DamagedError if one is not what was stored for its row."""
+    for row, body, crc in rows:
+        _prove(row, body, crc)
+    parsed: list[Values] = orjson.loads(b"[%b]" % b",".join([body for _, body, _ in rows]))
+    return parsed
+
+
+def columns(rows: Sequence[Values]) -> list[Sequence[Any]]:
+    """Give the values of some outcomes column by column, in the order of RESULT_COLUMNS; PENDING stands for none yet."""
+    if not rows:
+        return [()] * len(RESULT_COLUMNS)
+    said = [(*row[:4], *PENDING[4:]) if row[0] == 0 else row for row in rows]
+    ended = [("failed", *row[4:]) if row[0] == 0 else _ENDED[row[0]] for row in rows]
+    _, attempts, elapsed, cost, *reply, model, response_id, extra = zip(*said, strict=True)
+    return [*reply, *zip(*ended, strict=True), attempts, elapsed, cost, model, response_id, extra]
+
+
+def count(tally: Tally, rows: Sequence[Values]) -> None:
+    """Count stored outcomes."""
+    replies = [row for row in rows if row[0]]
+    text, reason, prompt, completion, extra = ([row[at] for row in replies] for at in (4, 5, 6, 7, 11))
+    tally.add_replies(text, extra, reason, prompt, completion)
+    tally.add_faults([row[4] for row in rows if row[0] == 0])
+    tally.add_sends([row[2] for row in rows], [row[3] for row in rows])
 
 
 def outline(outcome: Outcome) -> Outcome:
@@ -76,19 +116,16 @@ def outline(outcome: Outcome) -> Outcome:
             return replace(outcome, result=replace(fault, message=""))
 
 
+def _prove(row: int, body: bytes, crc: int) -> None:
+    if not isinstance(body, bytes) or crc32(body, row & 0xFFFFFFFF) != crc:
+        raise DamagedError(f"the journal is damaged at row {row}: the outcome recorded for it fails its checksum")
+
+
 def _ok(outcome: Outcome, reply: Reply) -> Values:
     usage = reply.usage
-    said = (
-        reply.text,
-        reply.finish_reason,
-        usage.prompt,
-        usage.completion,
-        usage.total,
-        reply.model,
-        reply.response_id,
-        reply.extra,
-    )
-    return (1, _attempts(outcome), outcome.elapsed, outcome.cost, *said)
+    text, tokens = (reply.text, reply.finish_reason), (usage.prompt, usage.completion, usage.total)
+    after = (reply.model, reply.response_id, reply.extra)
+    return (1, _attempts(outcome), outcome.elapsed, outcome.cost, *text, *tokens, *after)
 
 
 def _failed(outcome: Outcome, fault: Fault) -> Values:

@@ -137,7 +137,7 @@ class Record:
         Raises FullError if the disk is full, StoppedError if it fails: the rows stay in the journal.
         """
         entry = self.book.entry(part)
-        if entry is None or self.missing(part):
+        if entry is None or self.book.left(part):
             raise ValueError(f"{part} still has rows to ask")
         if entry.state == "open" or self.book.holds_outcomes(part):
             sealing.seal(self.book, self.layout, entry)
@@ -329,17 +329,15 @@ class Record:
         return entry
 
     def _state(self, entry: PartEntry) -> PartState:
-        left = sum(map(len, self.missing(entry.part)))
+        left = self.book.left(entry.part)
         sealed = entry.state != "open" and not left and not self.book.holds_outcomes(entry.part)
         return PartState(entry.part, sealed, entry.state == "published", left, self._tally(entry))
 
     def _tally(self, entry: PartEntry) -> Tally:
+        if entry.tally is None:
+            return self.book.tally(entry.part)
         tally = Tally()
-        if entry.tally is not None:
-            tally.merge(entry.tally)
-            return tally
-        for outcome in self.book.each_outcome(entry.part):
-            tally.add(outcome)
+        tally.merge(entry.tally)
         return tally
 
 

@@ -9,10 +9,11 @@ from pathlib import Path
 import pyarrow as pa
 
 from pipeline.checkpoint import kept, parquet
+from pipeline.checkpoint import outcomes as codec
 from pipeline.checkpoint.book import CHUNK_ROWS, Book
 from pipeline.checkpoint.entries import OutputFile, PartEntry, StoredJob
 from pipeline.checkpoint.layout import Layout
-from pipeline.checkpoint.schema import Arrays, joined, outcomes_of, overlaid, result_arrays
+from pipeline.checkpoint.schema import Arrays, joined, outcomes_of, overlaid, stored_arrays
 from pipeline.core.errors import DamagedError, MismatchError
 from pipeline.core.tally import Tally
 from pipeline.core.types import Outcome
@@ -102,16 +103,18 @@ def _open_batches(book: Book, layout: Layout, entry: PartEntry, pending: bool, t
     schema = job_of(book).output_schema
     at = entry.part.start
     for columns, rows in _kept_chunks(book, layout, entry, lenient=pending):
-        found = book.outcomes(at, at + rows)
-        outcomes: list[Outcome | None] = [found.get(row) for row in range(at, at + rows)]
+        found = book.stored_outcomes(at, at + rows)
+        values = codec.parse(found)
         if len(found) < rows and not pending:
             raise DamagedError(
                 f"{book.journal.path}: {rows - len(found)} recorded rows of part {entry.part.id} are gone from the journal"
             )
         if tally is not None:
-            for outcome in found.values():
-                tally.add(outcome)
-        yield joined(schema, columns, result_arrays(outcomes))
+            codec.count(tally, values)
+        if len(found) < rows:
+            by_row = {row: each for (row, *_), each in zip(found, values, strict=True)}
+            values = [by_row.get(row, codec.PENDING) for row in range(at, at + rows)]
+        yield joined(schema, columns, stored_arrays(values))
         at += rows
 
 

@@ -5,6 +5,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from pipeline.checkpoint import arrays
+from pipeline.checkpoint import outcomes as codec
 from pipeline.core.errors import ConfigError
 from pipeline.core.types import RESULT_COLUMNS, Fault, FaultKind, Outcome, Reply, Usage
 
@@ -18,9 +20,7 @@ _TYPES: dict[str, pa.DataType] = {
 _FIELDS = [pa.field(name, _TYPES[name]) for name in RESULT_COLUMNS]
 RESULTS = pa.schema(_FIELDS)
 
-Values = tuple[object, ...]
 Arrays = Sequence["pa.Array[Any]"]
-_PENDING: Values = tuple("pending" if name == "status" else None for name in RESULT_COLUMNS)
 
 
 def output_schema(kept: pa.Schema, prefix: str) -> pa.Schema:
@@ -53,16 +53,19 @@ def difference(old: pa.Schema, new: pa.Schema) -> str:
 
 def result_arrays(outcomes: Sequence[Outcome | None]) -> Arrays:
     """Give one array a result column; None stands for a row that is still to do, status `pending`."""
-    values = [_PENDING if outcome is None else _values(outcome) for outcome in outcomes]
-    columns: Sequence[Values] = list(zip(*values, strict=True)) or [()] * len(_FIELDS)
-    return [pa.array(column, field.type) for column, field in zip(columns, _FIELDS, strict=True)]
+    return stored_arrays([codec.PENDING if each is None else codec.values(each) for each in outcomes])
+
+
+def stored_arrays(rows: Sequence[codec.Values]) -> Arrays:
+    """Give one array a result column of outcomes as the journal holds them."""
+    return [arrays.build(values, field.type) for values, field in zip(codec.columns(rows), _FIELDS, strict=True)]
 
 
 def joined(schema: pa.Schema, kept: Arrays, results: Arrays) -> pa.RecordBatch:
     """Join kept and result arrays into a batch of the output's schema."""
-    arrays = [*kept, *results]
+    columns = [*kept, *results]
     return pa.RecordBatch.from_arrays(
-        [each if each.type == field.type else each.cast(field.type) for each, field in zip(arrays, schema, strict=True)],
+        [each if each.type == field.type else each.cast(field.type) for each, field in zip(columns, schema, strict=True)],
         schema=schema,
     )
 
@@ -75,7 +78,7 @@ def overlaid(batch: pa.RecordBatch, changes: dict[int, Outcome]) -> pa.RecordBat
     take = list(range(batch.num_rows))
     for place, at in enumerate(changes, batch.num_rows):
         take[at] = place
-    indices = pa.array(take, pa.int64())
+    indices = arrays.build(take, pa.int64())
     newer = result_arrays(list(changes.values()))
     old = batch.columns[kept:]
     results = [pa.concat_arrays(pair).take(indices) for pair in zip(old, newer, strict=True)]
@@ -90,18 +93,6 @@ def outcomes_of(batch: pa.RecordBatch, first: int) -> Iterator[Outcome | None]:
     columns = [column.to_pylist() for column in batch.columns[batch.num_columns - len(_FIELDS) :]]
     for row, values in enumerate(zip(*columns, strict=True), first):
         yield _outcome(row, dict(zip(RESULT_COLUMNS, values, strict=True)))
-
-
-def _values(outcome: Outcome) -> Values:
-    match outcome.result:
-        case Reply() as reply:
-            usage = reply.usage
-            said: Values = (reply.text, reply.finish_reason, usage.prompt, usage.completion, usage.total, "ok", None, None, 200)
-            after: Values = (reply.model, reply.response_id, reply.extra)
-        case fault:
-            said = (None, None, None, None, None, "failed", fault.error_kind, fault.message, fault.status)
-            after = (None, None, None)
-    return (*said, outcome.attempts, outcome.elapsed, outcome.cost, *after)
 
 
 def _outcome(row: int, cells: Mapping[str, Any]) -> Outcome | None:

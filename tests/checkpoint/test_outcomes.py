@@ -1,10 +1,13 @@
 import math
+from dataclasses import replace
 
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.checkpoint import outcomes as codec
+from pipeline.checkpoint import schema
 from pipeline.core.errors import DamagedError
 from pipeline.core.tally import Tally
 from pipeline.core.types import ERROR_KINDS, Fault, FaultKind, Outcome, Reply, Usage
@@ -28,6 +31,24 @@ outcomes = st.builds(Outcome, st.integers(0, 2**40), st.integers(0, 10_000), sec
 @given(outcomes)
 def test_an_outcome_comes_back_as_it_was(outcome: Outcome) -> None:
     assert codec.decode(outcome.row, codec.encode(outcome)) == outcome
+
+
+@given(st.lists(outcomes, max_size=20, unique_by=lambda each: each.row))
+def test_outcomes_read_together_show_and_count_as_those_read_one_by_one(some: list[Outcome]) -> None:
+    rows = codec.parse(codec.entries(some))
+    batch = pa.RecordBatch.from_arrays(list(schema.stored_arrays(rows)), schema=schema.RESULTS)
+    shown = [each and replace(each, row=before.row) for before, each in zip(some, schema.outcomes_of(batch, 0), strict=True)]
+    assert shown == [replace(each, result=_shown(each.result)) for each in some]
+    counted, added = Tally(), Tally()
+    codec.count(counted, rows)
+    for each in some:
+        added.add(each)
+    assert replace(counted, cost=0.0) == replace(added, cost=0.0)
+    assert counted.cost == pytest.approx(added.cost)
+
+
+def _shown(result: Reply | Fault) -> Reply | Fault:
+    return result if isinstance(result, Reply) else Fault(FaultKind.REJECTED, result.error_kind, result.message, result.status)
 
 
 @given(outcomes)
