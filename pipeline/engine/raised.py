@@ -17,6 +17,7 @@ LOST_RESENDS = 3
 # The head of an answer past aiohttp's bounds may be a fluke: worth two more.
 HEAD_RESENDS = 2
 _OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+RESOLVERS_FILES = 8
 _PROXY_WANTS_PASSWORD = 407
 # The head's bounds have no exception of their own on this side; these words begin the message of what they cause.
 _HEAD_TOO_LARGE = ("Got more than ", "Too many headers")
@@ -67,11 +68,19 @@ def _no_connection(error: aiohttp.ClientConnectorError) -> Fault:
 
 
 def _shortage() -> Fault | None:
-    """Look whether this process can open a file at all: a resolver that cannot says that there is no such host."""
+    """Look whether this process can open files: a resolver that cannot says that there is no such host.
+
+    Several, since it opens several, and others may have closed one of theirs meanwhile.
+    """
+    opened: list[int] = []
     try:
-        os.close(os.open(os.devnull, os.O_RDONLY))
+        for _ in range(RESOLVERS_FILES):
+            opened.append(os.open(os.devnull, os.O_RDONLY))
     except OSError as error:
         return Fault(FaultKind.LOCAL, "connection", _errno_text(error))
+    finally:
+        for each in opened:
+            os.close(each)
     return None
 
 
