@@ -94,7 +94,7 @@ class Engine:
                     engine_settings(self.job.config, deadline=self.job.deadline),
                     source=self.source,
                     journal=self.record,
-                    render=inputs.heed_gone(self.renderer),
+                    render=inputs.heed_gone(self.renderer, self.files),
                     provider=endpoint.provider,
                     transport=transport,
                     observer=Both(self.progress, self.observer),

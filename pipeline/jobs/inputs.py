@@ -230,8 +230,10 @@ def check_vanished(record: Record, files: Sequence[JoinedFile], scope: int) -> N
             )
 
 
-def heed_gone(render: Render) -> Render:
+def heed_gone(render: Render, files: Sequence[JoinedFile]) -> Render:
     """Let rows of vanished files fail by name, instead of by their missing columns."""
+    if all(each.path is not None for each in files):
+        return render
 
     def checked(row: Row) -> Prompt:
         if GONE in row.cells:

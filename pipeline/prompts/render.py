@@ -49,6 +49,8 @@ class Renderer:
     def __call__(self, row: Row) -> Prompt:
         """Raise BadRowError if this row cannot be asked, StoppedError if the folder of images cannot be read any more."""
         said = self._said(row)
+        if not self._images:
+            return Prompt(row.index, said)
         images = tuple(image for column in self._images for image in self._of_column(row, column))
         return Prompt(row.index, _with_images(said, images) if images else said)
 
@@ -66,7 +68,9 @@ class Renderer:
 
     def _instructions(self, row: Row) -> tuple[Message, ...]:
         """Give the system message; a blank one is left out, so that a template may decide by row whether there is one."""
-        text = self._system.render(row.cells) if self._system else ""
+        if self._system is None:
+            return ()
+        text = self._system.render(row.cells)
         return (Message("system", (text,)),) if text.strip() else ()
 
 

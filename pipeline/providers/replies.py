@@ -25,6 +25,9 @@ _COUNT_NAMES = frozenset((*_PROMPT, *_COMPLETION, *_TOTAL))
 # What an answer in OpenAI's shape may hold besides text, in its message and beside it.
 _IN_MESSAGE = ("refusal", "tool_calls", "function_call", "annotations", "audio", "images")
 _IN_CHOICE = ("logprobs", "error")
+# Most answers hold nothing else.
+_PLAIN_MESSAGE = frozenset({"role", "content"})
+_PLAIN_CHOICE = frozenset({"index", "message", "finish_reason"})
 
 
 def read_reply(value: object, *, lossy: bool = False) -> Reply | None:
@@ -103,9 +106,11 @@ def _openai(choice: Mapping[str, Any], others: Sequence[object]) -> _Said | None
         message = {"content": choice["text"]}  # the older completions form
     said = _Said(finish_reason=choice.get("finish_reason"))
     _take_content(said, message.get("content"))
-    said.keep_of(message, _IN_MESSAGE)
-    said.add("reasoning", message.get("reasoning_content") or message.get("reasoning"))
-    said.keep_of(choice, _IN_CHOICE)
+    if not message.keys() <= _PLAIN_MESSAGE:
+        said.keep_of(message, _IN_MESSAGE)
+        said.add("reasoning", message.get("reasoning_content") or message.get("reasoning"))
+    if not choice.keys() <= _PLAIN_CHOICE:
+        said.keep_of(choice, _IN_CHOICE)
     said.keep("choices", others)  # request.n: the further ones were paid for, too
     return said
 
