@@ -11,6 +11,7 @@ import asyncio
 import ssl
 import time
 from collections.abc import Callable, Mapping
+from functools import cache
 from types import TracebackType
 from typing import Self
 
@@ -63,10 +64,10 @@ class HttpTransport:
         self._unpooled: Wire | None = None
 
     async def __aenter__(self) -> Self:
-        context = tls_context(self._settings.ca_file)
         self._addresses = Addresses()
-        self._pooled = self._wire(context, kept=True)
-        self._unpooled = self._wire(context, kept=False)
+        tls = cache(lambda: tls_context(self._settings.ca_file))  # once, and only if it is wanted: it takes 20 ms
+        self._pooled = self._wire(tls, kept=True)
+        self._unpooled = self._wire(tls, kept=False)
         self._stay_awake()
         return self
 
@@ -106,9 +107,10 @@ class HttpTransport:
             self._notice("the server keeps closing connections that were to be used again: from now on each request gets its own")
         return result
 
-    def _wire(self, context: ssl.SSLContext, *, kept: bool) -> Wire:
+    def _wire(self, tls: Callable[[], ssl.SSLContext], *, kept: bool) -> Wire:
         return Wire(
-            aiohttp.TCPConnector(limit=0, ssl=context, resolver=self._addresses, use_dns_cache=False),
+            aiohttp.TCPConnector(limit=0, resolver=self._addresses, use_dns_cache=False),
+            tls=tls,
             headers={"Accept-Encoding": "identity", "User-Agent": self._settings.user_agent},
             connect_s=min(CONNECT_TIMEOUT_S, self._settings.timeout),
             proxy=self._settings.proxy,

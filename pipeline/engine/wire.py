@@ -11,8 +11,9 @@ Not here: what a body may be, and what failures mean (transport.py, raised.py).
 
 import asyncio
 import re
+import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -35,19 +36,21 @@ _SWITCHING_PROTOCOLS = 101
 class Wire:
     """Makes exchanges over connections that are kept in between, or (`kept=False`) used once.
 
-    `headers` go with every request, besides its own. Make it inside a running loop.
+    `headers` go with every request, besides its own; `tls` is asked for once an address wants it. Make it inside a running loop.
     """
 
     def __init__(
         self,
         connector: aiohttp.TCPConnector,
         *,
+        tls: Callable[[], ssl.SSLContext],
         headers: Mapping[str, str],
         connect_s: float,
         proxy: str | None,
         kept: bool = True,
     ) -> None:
         self._connector = connector
+        self._tls = tls
         self._headers = headers
         self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_s)
         self._proxy = None if proxy is None else URL(proxy)
@@ -93,6 +96,7 @@ class Wire:
     def _head(self, url: str, headers: Mapping[str, str], idle: "list[tuple[Connection, float]]") -> "_Head":
         # encoded=True: the provider quoted what needs it, and a URL given by the user is posted to exactly as written.
         target = URL(url, encoded=True)
+        secure = "https" in (target.scheme, self._proxy.scheme if self._proxy else None)
         pattern = aiohttp.ClientRequest(
             hdrs.METH_POST,
             target,
@@ -100,6 +104,7 @@ class Wire:
             skip_auto_headers=(hdrs.CONTENT_TYPE,),
             loop=self._loop,
             proxy=self._proxy,
+            ssl=self._tls() if secure else True,
         )
         pattern.headers.pop(hdrs.CONTENT_LENGTH, None)
         if not self._kept:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.core.errors import InputChangedError, SourceError
@@ -167,7 +166,7 @@ class _Opened:
             total += max(chunk.total_uncompressed_size, chunk.num_values * _CELL_BYTES)
             if chunk.has_dictionary_page and chunk.physical_type.endswith("BYTE_ARRAY"):
                 repeated += chunk.total_uncompressed_size * -(-chunk.num_values // rows)
-        if repeated * self._batch_rows(total // rows) > 4 * BATCH_BYTES:
+        if repeated * min(self._batch_rows(total // rows), rows) > 4 * BATCH_BYTES:
             return total // rows + self._widest(group)
         return total // rows
 
@@ -202,6 +201,8 @@ def _dictionaries(array: "pa.Array[Any]") -> "Iterator[pa.Array[Any]]":
 
 
 def _longest(array: Any) -> int:
+    import pyarrow.compute as pc  # 30 ms of every run's start, for what hardly any file needs
+
     try:
         return int(pc.max(pc.binary_length(array)).as_py() or 0)
     except pa.ArrowException:
