@@ -73,16 +73,22 @@ def checksum(id_: int, body: bytes) -> int:
     return crc32(body, id_ & 0xFFFFFFFF)
 
 
+def prove(row: int, body: bytes, crc: int) -> None:
+    """Raise DamagedError if this is not what was stored for this row."""
+    if not isinstance(body, bytes) or crc32(body, row & 0xFFFFFFFF) != crc:
+        raise DamagedError(f"the journal is damaged at row {row}: the outcome recorded for it fails its checksum")
+
+
 def decode_checked(row: int, body: bytes, crc: int) -> Outcome:
     """Read a stored outcome. Raises DamagedError if it is not what was stored for this row."""
-    _prove(row, body, crc)
+    prove(row, body, crc)
     return decode(row, body)
 
 
 def parse(rows: Sequence[Entry]) -> list[Values]:
     """Read stored outcomes all at once, each as its values. Raises DamagedError if one is not what was stored for its row."""
     for row, body, crc in rows:
-        _prove(row, body, crc)
+        prove(row, body, crc)
     parsed: list[Values] = orjson.loads(b"[%b]" % b",".join([body for _, body, _ in rows]))
     return parsed
 
@@ -114,11 +120,6 @@ def outline(outcome: Outcome) -> Outcome:
             return replace(outcome, result=cut)
         case fault:
             return replace(outcome, result=replace(fault, message=""))
-
-
-def _prove(row: int, body: bytes, crc: int) -> None:
-    if not isinstance(body, bytes) or crc32(body, row & 0xFFFFFFFF) != crc:
-        raise DamagedError(f"the journal is damaged at row {row}: the outcome recorded for it fails its checksum")
 
 
 def _ok(outcome: Outcome, reply: Reply) -> Values:
