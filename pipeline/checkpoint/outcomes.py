@@ -33,8 +33,7 @@ _INT64 = 2**63
 
 def entries(outcomes: Sequence[Outcome]) -> list[Entry]:
     """Give outcomes as the journal's rows: number, body, checksum of both."""
-    bodies = [encode(each) for each in outcomes]
-    return [(each.row, body, crc32(body, each.row & 0xFFFFFFFF)) for each, body in zip(outcomes, bodies, strict=True)]
+    return [(each.row, body := encode(each), crc32(body, each.row & 0xFFFFFFFF)) for each in outcomes]
 
 
 def encode(outcome: Outcome) -> bytes:
@@ -124,9 +123,20 @@ def outline(outcome: Outcome) -> Outcome:
 
 def _ok(outcome: Outcome, reply: Reply) -> Values:
     usage = reply.usage
-    text, tokens = (reply.text, reply.finish_reason), (usage.prompt, usage.completion, usage.total)
-    after = (reply.model, reply.response_id, reply.extra)
-    return (1, _attempts(outcome), outcome.elapsed, outcome.cost, *text, *tokens, *after)
+    return (
+        1,
+        _attempts(outcome),
+        outcome.elapsed,
+        outcome.cost,
+        reply.text,
+        reply.finish_reason,
+        usage.prompt,
+        usage.completion,
+        usage.total,
+        reply.model,
+        reply.response_id,
+        reply.extra,
+    )
 
 
 def _failed(outcome: Outcome, fault: Fault) -> Values:
