@@ -38,8 +38,8 @@ check: $(READY) ## lint, formatting, types
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-bench: $(READY) ## rows/s beside a bare aiohttp loop, in alternation
-	@$(BIN)/python -m tests.bench.bench
+bench: $(READY) ## speed and memory beside a bare aiohttp loop, each figure beside its goal; a quarter of an hour
+	@$(BIN)/python -m tests.bench
 
 bench-faults: $(READY) ## kills, broken disks, endpoints that misbehave: a table of what each did, beside its goal
 	@$(BIN)/python -m tests.whole.faults

@@ -1,0 +1,47 @@
+"""How fast `rowcall run` is, beside a bare loop, and how much memory it takes: python -m tests.bench [WORKLOAD ...]
+
+Without a name all workloads run: A and B (text), C (images), D (a million rows) and tail (a few very slow rows). Takes a
+quarter of an hour. Prints two tables in Markdown.
+"""
+
+import argparse
+import sys
+import time
+
+from tests.bench import machine, table
+from tests.bench.endpoint import Endpoints, answered_by, find_nginx
+from tests.bench.sizes import TINY, Sizes
+from tests.bench.workloads import WORKLOADS, Bench
+
+
+def main(arguments: list[str]) -> int:
+    options = _options().parse_args(arguments)
+    began = time.monotonic()
+    nginx = None if options.no_nginx else find_nginx()
+    client, server, placed = machine.cores()
+    with machine.folder_on_disk() as folder:
+        sizes = TINY if options.tiny else Sizes()
+        bench = Bench(folder, client, Endpoints(folder, server, nginx), sizes, options.rounds)
+        for name in options.workload or WORKLOADS:
+            WORKLOADS[name](bench)
+    print(f"Seen on {machine.described()}.\n{answered_by(nginx)}; {placed}. {_rounds(options.rounds, began)}\n")
+    print("\n".join((*table.measurements(bench.measured), "", *table.figures(bench.figures))))
+    return 0
+
+
+def _options() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("workload", nargs="*", choices=[*WORKLOADS, []], help=f"of {', '.join(WORKLOADS)}; all if none is named")
+    parser.add_argument("--rounds", type=int, default=3, help="of A, B and C, in alternation (default 3)")
+    parser.add_argument("--no-nginx", action="store_true", help="ask a small server of our own in its stead; installs nothing")
+    parser.add_argument("--tiny", action="store_true", help="a few rows each, to see that it runs")
+    return parser
+
+
+def _rounds(rounds: int, began: float) -> str:
+    minutes = (time.monotonic() - began) / 60
+    return f"A, B and C: median of {rounds}, in alternation; the others: one each. {minutes:.0f} minutes in all."
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

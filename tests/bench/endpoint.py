@@ -1,0 +1,111 @@
+"""What is asked: nginx where it can be had and no delay is wanted, else the small server of server.py. Ended on leaving."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.bench.machine import nginx_version
+from tests.bench.server import ANSWER
+
+# One process, so that one id ends it. Temporary files lie in its own folder: the ones it was built with are root's.
+_CONFIG = """
+daemon off; master_process off; pid {folder}/pid; error_log stderr;
+events {{ worker_connections 4096; }}
+http {{
+  access_log off; keepalive_requests 1000000000; client_max_body_size 0; client_body_buffer_size 1m;
+  client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
+  uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
+  server {{
+    listen 127.0.0.1:{port} backlog=4096; default_type application/json;
+    location = /v1/chat/completions {{ return 200 '{answer}'; }}
+  }}
+}}
+"""
+
+
+class Endpoints:
+    """Starts servers on the core that is theirs."""
+
+    def __init__(self, folder: Path, core: str, nginx: str | None) -> None:
+        self._folder = folder
+        self._core = core
+        self._nginx = nginx
+
+    @contextmanager
+    def at_once(self) -> Iterator[str]:
+        """Give the base URL of an endpoint that answers at once."""
+        if self._nginx is None:
+            with self.delayed(0) as url:
+                yield url
+            return
+        port = _free_port()
+        config = self._folder / "nginx.conf"
+        config.write_text(_CONFIG.format(folder=self._folder, port=port, answer=ANSWER))
+        with self._started([self._nginx, "-e", "stderr", "-p", str(self._folder), "-c", str(config)]) as process:
+            _await_port(process, port)
+            yield f"http://127.0.0.1:{port}/v1"
+
+    @contextmanager
+    def delayed(self, delay: float, slow: float = 0) -> Iterator[str]:
+        """Give the base URL of an endpoint that answers after so many seconds; bodies marked as slow after `slow`."""
+        with self._started([sys.executable, "-m", "tests.bench.server", str(delay), str(slow)]) as process:
+            assert process.stdout is not None
+            url = process.stdout.readline().strip()
+            if not url:
+                sys.exit("bench: the server did not start")
+            yield url
+
+    @contextmanager
+    def _started(self, command: list[str]) -> Iterator[subprocess.Popen[str]]:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        try:
+            if self._core:
+                os.sched_setaffinity(process.pid, [int(self._core)])
+            yield process
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def find_nginx() -> str | None:
+    """Give nginx's path, after installing it where that is allowed, or None if it cannot be had."""
+    if (found := _nginx()) or shutil.which("apt-get") is None or os.geteuid() != 0:
+        return found
+    print("bench: installing nginx by apt-get install --no-install-recommends nginx; its service is not started", flush=True)
+    # In run level 1 Debian's scripts start no service.
+    quiet = {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
+    for step in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", "nginx"]):
+        subprocess.run(["apt-get", *step], env={**os.environ, **quiet}, stdout=subprocess.DEVNULL, check=False)
+    return _nginx()
+
+
+def _nginx() -> str | None:
+    return shutil.which("nginx", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/local/sbin")
+
+
+def answered_by(nginx: str | None) -> str:
+    if nginx is None:
+        return "The answers came from a small server that is part of the benchmark"
+    return f"The answers came from nginx {nginx_version(nginx)} (A, C, D) and a small server that waits (B, slow tail)"
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def _await_port(process: "subprocess.Popen[str]", port: int) -> None:
+    until = time.monotonic() + 10
+    while time.monotonic() < until and process.poll() is None:
+        with socket.socket() as tried:
+            if tried.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.02)
+    sys.exit("bench: nginx did not start; --no-nginx does without it")

@@ -1,0 +1,66 @@
+"""The machine: what it is, which cores clients and servers get, and a folder on a disk that keeps what is synced to it."""
+
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+_IN_MEMORY = ("tmpfs", "ramfs")
+HERE = Path(__file__).resolve().parents[2]
+
+
+def cores() -> tuple[str, str, str]:
+    """Give the cores for clients and for servers as launch.py takes them, and a sentence on them."""
+    if not hasattr(os, "sched_setaffinity"):
+        return "", "", "this system pins no process to a core, so client and server may get in each other's way"
+    ours = sorted(os.sched_getaffinity(0))
+    if len(ours) == 1:
+        return str(ours[0]), str(ours[0]), "client and server share the one core there is"
+    return str(ours[0]), str(ours[1]), "each client had one core to itself, the server another"
+
+
+def described() -> str:
+    """Name the machine and the versions that matter."""
+    model = _from_file("/proc/cpuinfo", "model name") or platform.processor() or platform.machine()
+    system = _from_file("/etc/os-release", "PRETTY_NAME") or platform.platform(terse=True)
+    libraries = ", ".join(f"{name} {version(name)}" for name in ("aiohttp", "uvloop", "openai"))
+    return f"{model}, {os.cpu_count()} cores, {system}, Python {platform.python_version()}, {libraries}"
+
+
+def _from_file(name: str, key: str) -> str | None:
+    try:
+        lines = Path(name).read_text().splitlines()
+    except OSError:
+        return None
+    return next((line.split("=" if "=" in line else ":", 1)[1].strip(' "') for line in lines if line.startswith(key)), None)
+
+
+@contextmanager
+def folder_on_disk() -> Iterator[Path]:
+    """Give a temporary folder whose fsync is real, and remove it. `out/` of this checkout, unless that lies in memory."""
+    (HERE / "out").mkdir(exist_ok=True)
+    places = [HERE / "out", Path(tempfile.gettempdir()), Path("/var/tmp")]
+    place = next((each for each in places if each.is_dir() and _file_system(each) not in _IN_MEMORY), None)
+    if place is None:
+        sys.exit("bench: no folder here lies on a disk; set TMPDIR to one that does")
+    with tempfile.TemporaryDirectory(prefix="bench-", dir=place) as name:
+        yield Path(name)
+
+
+def _file_system(place: Path) -> str:
+    try:
+        mounts = [line.split()[1:3] for line in Path("/proc/mounts").read_text().splitlines()]
+    except OSError:
+        return ""
+    over = [(len(point), kind) for point, kind in mounts if place.resolve().is_relative_to(point)]
+    return max(over, default=(0, ""))[1]
+
+
+def nginx_version(program: str) -> str:
+    said = subprocess.run([program, "-v"], capture_output=True, text=True, check=False).stderr
+    return said.strip().rpartition("/")[2] or "?"

@@ -1,0 +1,38 @@
+"""How large the workloads are."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Those the figures are for. `d_rows`: few, then many."""
+
+    a_rows: int = 50_000
+    sdk_rows: int = 4_000
+    b_rows: int = 20_000
+    b_width: int = 1_000
+    b_delay: float = 1.0
+    c_rows: int = 2_000
+    c_bytes: int = 200_000
+    d_rows: tuple[int, int] = (100_000, 1_000_000)
+    tail_rows: int = 20_000
+    tail_width: int = 128
+    tail_delay: float = 0.2
+    tail_slow: float = 30.0
+
+
+# To see that every part of it still runs. The figures mean nothing.
+TINY = Sizes(
+    a_rows=200,
+    sdk_rows=50,
+    b_rows=200,
+    b_width=50,
+    b_delay=0.02,
+    c_rows=50,
+    c_bytes=20_000,
+    d_rows=(100, 200),
+    tail_rows=200,
+    tail_width=20,
+    tail_delay=0.01,
+    tail_slow=0.2,
+)

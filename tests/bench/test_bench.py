@@ -1,0 +1,27 @@
+"""The benchmark itself still runs; what it says of a few rows means nothing."""
+
+import pytest
+
+from tests.bench.__main__ import main
+from tests.bench.workloads import WORKLOADS, ideal_seconds
+
+
+@pytest.mark.slow
+@pytest.mark.network
+@pytest.mark.parametrize("name", WORKLOADS)
+def test_each_workload_gives_its_figures_beside_their_goals(name: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main([name, "--tiny", "--no-nginx", "--rounds", "1"]) == 0
+    said = capfd.readouterr().out
+    assert said.startswith("Seen on ")
+    measured, figures = said.split("\n\n")[1:]
+    assert measured.startswith("| workload |") and "| rowcall |" in measured
+    assert (figures.startswith("| figure | goal |") and "≥" in figures) or "≤" in figures
+
+
+@pytest.mark.parametrize(
+    ("delays", "width", "seconds"),
+    [([1, 1, 1, 1], 2, 2), ([3, 1, 1, 1], 2, 3), ([1, 1, 1, 3], 2, 4), ([5], 8, 5)],
+    ids=["even", "slow first", "slow last", "more workers than rows"],
+)
+def test_the_ideal_is_what_workers_need_that_take_rows_in_order(delays: list[float], width: int, seconds: float) -> None:
+    assert ideal_seconds(iter(delays), width) == seconds
