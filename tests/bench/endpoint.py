@@ -74,19 +74,30 @@ class Endpoints:
 
 
 def find_nginx() -> str | None:
-    """Give nginx's path, after installing it where that is allowed, or None if it cannot be had."""
-    if (found := _nginx()) or shutil.which("apt-get") is None or os.geteuid() != 0:
-        return found
-    print("bench: installing nginx by apt-get install --no-install-recommends nginx; its service is not started", flush=True)
-    # In run level 1 Debian's scripts start no service.
-    quiet = {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
-    for step in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", "nginx"]):
-        subprocess.run(["apt-get", *step], env={**os.environ, **quiet}, stdout=subprocess.DEVNULL, check=False)
-    return _nginx()
+    """Give the path of nginx: the machine's own, else from Debian's package, else None."""
+    own = shutil.which("nginx", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/local/sbin")
+    return own or _unpacked(Path(sys.prefix, "nginx"))
 
 
-def _nginx() -> str | None:
-    return shutil.which("nginx", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/local/sbin")
+def _unpacked(place: Path) -> str | None:
+    """Unpack Debian's package beside the Python libraries: that takes no root, and starts no service on port 80."""
+    program = place / "usr/sbin/nginx"
+    if not program.exists() and shutil.which("apt-get"):
+        print(f"bench: unpacking Debian's nginx into {place}; nothing is installed", file=sys.stderr, flush=True)
+        place.mkdir(exist_ok=True)
+        # Lists that are old or missing are fetched where that is allowed.
+        if not _did("apt-get", "download", "nginx", within=place) and _did("apt-get", "update", within=place):
+            _did("apt-get", "download", "nginx", within=place)
+        for package in place.glob("nginx_*.deb"):
+            _did("dpkg-deb", "-x", package.name, ".", within=place)
+    return str(program) if program.exists() and _did(str(program), "-v", within=place) else None
+
+
+def _did(*command: str, within: Path) -> bool:
+    try:
+        return subprocess.run(command, cwd=within, capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
 
 
 def answered_by(nginx: str | None) -> str:
