@@ -2,7 +2,7 @@
 
 A limit that was really used when the endpoint throttled is cut, once an episode, and grows again only while it is used. The
 start is careful for another reason: a wrong key costs five requests at most. The first reply shows that key, model and
-address are right; where the first answer was no reply, four rows ask next.
+address are right; where the first answer was no reply, or is long in coming, four rows ask next.
 """
 
 import math
@@ -10,6 +10,8 @@ from collections import deque
 from dataclasses import dataclass
 
 SECOND_STEP = 4
+# The first row may happen to be one that takes minutes; a wrong key is refused sooner.
+LONG_S = 5.0
 CUT = 0.7
 # In flight, of the limit: below that it was not the limit that decided.
 USED_SHARE = 0.8
@@ -41,6 +43,7 @@ class AdaptiveLimit:
         self._adaptive = adaptive
         self._goal = float(most)  # where it goes back to after a pause or an outage
         self._unheard = True  # nobody was answered yet, since the start or an outage
+        self._asked_at: float | None = None  # when a request was first seen under way
         self._doubling = False  # whether the goal is approached step by step
         self._cut_at = -math.inf
 
@@ -59,6 +62,17 @@ class AdaptiveLimit:
             self._goal = min(self._goal + max(GROWTH, 1.0 / self.limit), self._most)
             self._set(now, self._goal, "used in full")
         return self.limit > before
+
+    def waited(self, now: float, *, in_flight: int) -> bool:
+        """Note how things stand, about once a second; tell whether the limit grew."""
+        if not self._unheard or self._doubling or self.limit > 1 or not in_flight:
+            return False
+        if self._asked_at is None:
+            self._asked_at = now
+        if now - self._asked_at < LONG_S:
+            return False
+        self._set(now, min(SECOND_STEP, self._goal), "no answer yet")
+        return self.limit > 1
 
     def throttled(self, now: float, *, sent_at: float, in_flight: int, ask_one: bool) -> None:
         """Note that a request was throttled, this one counted in `in_flight`. Others sent before the cut change nothing more.

@@ -159,6 +159,12 @@ class Judge:
             self._feed.unshelve()
             self._feed.release()
 
+    def tick(self) -> None:
+        """Look at the time, about once a second."""
+        self.outage.tick()
+        if self._limit.waited(self._now(), in_flight=self._gate.in_flight):
+            self._gate.grow(self._limit.limit)
+
     def _count(self, task: Task, sent: Sent) -> None:
         self.traffic.requests += sent.requests
         self.traffic.ambiguous += sent.ambiguous

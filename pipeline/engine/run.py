@@ -260,7 +260,7 @@ class Run:
             self._show()
             self._heed_deadline()
             self._judge.outage.stood_still(awake.missed_now())
-            self._judge.outage.tick()
+            self._judge.tick()
 
     def _heed_deadline(self) -> None:
         # By the wall clock each time, so that a suspended machine does not shift the deadline.

@@ -33,6 +33,24 @@ def test_the_start_is_one_then_four_then_all_where_the_first_answer_is_no_reply(
     assert seen == [1, min(4, concurrency), min(4, concurrency), concurrency, concurrency]
 
 
+def test_four_ask_where_the_first_answer_is_long_in_coming_and_all_at_the_first_reply():
+    limit = AdaptiveLimit(64)
+    seen = [limit.waited(now, in_flight=1) for now in (0.0, 1.0, 4.9, 5.0, 6.0)]
+    assert seen == [False, False, False, True, False]
+    assert limit.limit == 4
+    limit.answered(7.0, ok=True, sent_at=5.0, in_flight=5)
+    assert limit.limit == 64
+
+
+def test_nobody_is_impatient_after_an_outage_or_a_first_answer():
+    after_outage, answered = AdaptiveLimit(64), AdaptiveLimit(64)
+    after_outage.again(0.0)
+    answered.answered(0.0, ok=False, sent_at=0.0, in_flight=1)
+    for now in range(60):
+        assert not after_outage.waited(float(now), in_flight=1)
+        assert not answered.waited(float(now), in_flight=1)
+
+
 def test_all_429s_of_one_episode_cut_it_once():
     limit = opened()
     for now in (10.0, 10.1, 10.2):
