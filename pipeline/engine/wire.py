@@ -36,7 +36,8 @@ _SWITCHING_PROTOCOLS = 101
 class Wire:
     """Makes exchanges over connections that are kept in between, or (`kept=False`) used once.
 
-    `headers` go with every request, besides its own; `tls` is asked for once an address wants it. Make it inside a running loop.
+    `headers` go with every request that has none of that name, and to a proxy that is to tunnel; `tls` is asked for once an
+    address wants it. Make it inside a running loop.
     """
 
     def __init__(
@@ -96,14 +97,20 @@ class Wire:
     def _head(self, url: str, headers: Mapping[str, str], idle: "list[tuple[Connection, float]]") -> "_Head":
         # encoded=True: the provider quoted what needs it, and a URL given by the user is posted to exactly as written.
         target = URL(url, encoded=True)
+        # yarl drops line breaks, and would then post to another address.
+        if target.scheme not in ("http", "https") or any(letter <= " " for letter in url):
+            raise ValueError("no address that can be posted to")
         secure = "https" in (target.scheme, self._proxy.scheme if self._proxy else None)
+        own = CIMultiDict(self._headers)
+        own.update(headers)
         pattern = aiohttp.ClientRequest(
             hdrs.METH_POST,
             target,
-            headers={**self._headers, **headers},
+            headers=own,
             skip_auto_headers=(hdrs.CONTENT_TYPE,),
             loop=self._loop,
             proxy=self._proxy,
+            proxy_headers=self._headers,
             ssl=self._tls() if secure else True,
         )
         pattern.headers.pop(hdrs.CONTENT_LENGTH, None)

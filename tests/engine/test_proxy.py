@@ -89,6 +89,7 @@ def test_over_tls_the_proxy_sees_neither_key_nor_prompt_and_the_server_not_the_p
     assert all(isinstance(each, Response) for each in answers), answers
     (tunnel,) = proxy.seen
     assert b"Proxy-Authorization: Basic dXNlcjpzZWNyZXQ=" in tunnel
+    assert b"User-Agent: rowcall/test" in tunnel
     assert b"canary" not in tunnel
     assert len(served) == 2
     assert all(each.startswith(b"POST /v1 HTTP/1.1\r\n") and b"roxy-" not in each for each in served)

@@ -94,6 +94,49 @@ def test_a_length_of_the_users_own_does_not_stand_beside_the_bodys():
     assert b"Content-Length: %d" % len(BODY) in seen[0]
 
 
+def test_a_header_of_the_users_own_stands_in_place_of_ours_and_not_beside_it():
+    seen: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.append(await read_request(reader))
+        writer.write(OK)
+
+    async def main() -> None:
+        async with listening(serve) as port, HttpTransport(SETTINGS) as http:
+            await http.post(Request(0, f"http://127.0.0.1:{port}/v1", {"user-agent": "theirs"}, BODY))
+
+    run(main())
+    assert [line for line in seen[0].lower().split(b"\r\n") if line.startswith(b"user-agent")] == [b"user-agent: theirs"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        pytest.param("", id="empty"),
+        pytest.param("//127.0.0.1:{}/v1", id="no-scheme"),
+        pytest.param("ftp://127.0.0.1:{}/v1", id="ftp"),
+        pytest.param("wss://127.0.0.1:{}/v1", id="wss"),
+        pytest.param("http://127.0.0.1:{}/v1\r\nX-Evil: y", id="line-break"),
+        pytest.param("http://127.0.0.1:{}/\ud800", id="half-a-character"),
+        pytest.param("http://[::1:{}/", id="broken-ipv6"),
+    ],
+)
+def test_an_address_that_is_none_stops_the_job_and_reaches_nobody(url: str):
+    reached: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        reached.append(await reader.read(1))
+
+    async def main() -> Response | Fault:
+        async with listening(serve) as port, HttpTransport(SETTINGS) as http:
+            return await http.post(Request(0, url.format(port), {}, BODY))
+
+    answer = run(main())
+    assert isinstance(answer, Fault)
+    assert (answer.kind, answer.ambiguous) == (FaultKind.FATAL, False)
+    assert b"".join(reached) == b""
+
+
 def test_an_answer_that_overtakes_its_request_ends_the_connection():
     """What is still to leave would be read as the beginning of the next request."""
     connections = []
