@@ -92,7 +92,7 @@ class Wire:
         if self._kept and _may_be_used(connection):
             head.idle.append((connection, time.monotonic()))
         else:
-            connection.close()
+            _end(connection)
 
     def _head(self, url: str, headers: Mapping[str, str], idle: "list[tuple[Connection, float]]") -> "_Head":
         # encoded=True: the provider quoted what needs it, and a URL given by the user is posted to exactly as written.
@@ -180,7 +180,7 @@ class Exchange:
         try:
             await self._ask(_protocol(connection), connection.transport)
         except BaseException:
-            connection.close()
+            _end(connection)
             raise
         return self
 
@@ -190,7 +190,7 @@ class Exchange:
         if error is None:
             self._wire.keep(self._head, connection)
         else:
-            connection.close()
+            _end(connection)
 
     def time_is_up(self) -> None:
         """Have whoever awaits something of this exchange get a TimeoutError."""
@@ -232,6 +232,14 @@ def _protocol(connection: Connection) -> ResponseHandler:
     protocol = connection.protocol
     assert protocol is not None, "the connection was given back"
     return protocol
+
+
+def _end(connection: Connection) -> None:
+    """Close a connection. A body of which something is still to leave is not held until the server takes that, if ever."""
+    transport = connection.transport
+    if transport is not None and transport.get_write_buffer_size() > 0:
+        transport.abort()
+    connection.close()
 
 
 def _may_be_used(connection: Connection) -> bool:
