@@ -159,7 +159,19 @@ class Exchange:
     answer was read to its end, and closes it otherwise.
     """
 
-    __slots__ = ("_body", "_connecting", "_connection", "_head", "_wire", "content", "headers", "reused", "sent", "status")
+    __slots__ = (
+        "_body",
+        "_connecting",
+        "_connection",
+        "_head",
+        "_late",
+        "_wire",
+        "content",
+        "headers",
+        "reused",
+        "sent",
+        "status",
+    )
 
     def __init__(self, wire: Wire, head: _Head, body: bytes) -> None:
         self._wire = wire
@@ -167,6 +179,7 @@ class Exchange:
         self._body = body
         self._connecting: asyncio.Timeout | None = None
         self._connection: Connection | None = None
+        self._late = False
         self.sent = False
         self.reused = False
         self.status = 0
@@ -193,19 +206,22 @@ class Exchange:
             _end(connection)
 
     def time_is_up(self) -> None:
-        """Have whoever awaits something of this exchange get a TimeoutError."""
+        """Have whoever awaits something of this exchange get a TimeoutError. An answer that has come whole still counts."""
+        self._late = True
         if self._connecting is not None:
             self._connecting.reschedule(asyncio.get_running_loop().time())
+        elif self.content is not None:
+            _end_late(self.content)
         elif self._connection is not None and (protocol := self._connection.protocol) is not None:
-            error = TimeoutError("no answer in time")
-            protocol.set_exception(error)
-            if self.content is not None:
-                self.content.set_exception(error)
+            protocol.set_exception(TimeoutError("no answer in time"))
 
     async def _connect(self) -> Connection:
         async with asyncio.timeout(None) as self._connecting:
             connection = await self._wire.connect(self._head)
         self._connecting = None
+        if self._late:  # in the moment in which it was made: that ends the block above, but not by a TimeoutError
+            connection.close()
+            raise TimeoutError("no connection in time")
         return connection
 
     async def _ask(self, protocol: ResponseHandler, transport: asyncio.Transport | None) -> None:
@@ -221,11 +237,19 @@ class Exchange:
             transport.writelines((head, self._body))
         message: Any
         while True:
-            message, self.content = await protocol.read()
+            message, content = await protocol.read()
             if not 100 <= message.code < 200 or message.code == _SWITCHING_PROTOCOLS:
                 break
+        if self._late:  # in the moment in which the head came
+            _end_late(content)
+        self.content = content
         self.status = message.code
         self.headers = {name.lower(): value for name, value in message.headers.items()}
+
+
+def _end_late(content: aiohttp.StreamReader) -> None:
+    if not content.is_eof():
+        content.set_exception(TimeoutError("no whole answer in time"))
 
 
 def _protocol(connection: Connection) -> ResponseHandler:

@@ -1,14 +1,20 @@
-"""What becomes of a connection after an exchange, however that ends."""
+"""What becomes of a connection after an exchange, however that ends, and of a time-out, whenever it strikes."""
 
 import asyncio
 import contextlib
+from collections.abc import Callable, Iterator
+from typing import cast
 
+import aiohttp
 import pytest
+from aiohttp.client_proto import ResponseHandler
 
 from pipeline.core.types import Fault, Response
 from pipeline.engine.settings import TransportSettings
-from pipeline.engine.transport import HttpTransport
+from pipeline.engine.transport import HttpTransport, tls_context
+from pipeline.engine.wire import Exchange, Wire
 from tests.engine.raw import HEAD, listening, posts, read_request, request, run, saying
+from tests.fakes import VirtualLoop, run_virtual
 
 SETTINGS = TransportSettings(5.0, "rowcall/test")
 RIGHT = HEAD + b"Content-Length: 5\r\n\r\nright"
@@ -134,3 +140,140 @@ def test_what_is_left_of_an_upload_is_dropped_with_its_row(given_up: str):
             return await counted
 
     assert run(main()) < len(body)
+
+
+# -- time-outs in awkward moments: by hand, on a connection that is none
+
+
+class Plug:
+    """A connection to nobody, of which the test says what comes."""
+
+    def __init__(self) -> None:
+        self.written: list[bytes] = []
+        self.open = True
+        self.transport = cast(asyncio.Transport, self)
+        self.protocol = ResponseHandler(asyncio.get_running_loop())
+        self.protocol.connection_made(self.transport)
+
+    def write(self, data: bytes) -> None:
+        self.written.append(data)
+
+    def close(self) -> None:
+        self.open = False
+
+    def is_closing(self) -> bool:
+        return not self.open
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def get_extra_info(self, name: str) -> None:
+        return None
+
+
+class Connector:
+    """Gives `plug` as soon as it may."""
+
+    def __init__(self, plug: Plug) -> None:
+        self.plug = plug
+        self.made = asyncio.get_running_loop().create_future()
+
+    async def connect(self, *_: object, **__: object) -> Plug:
+        await self.made
+        return self.plug
+
+
+async def settled() -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+@contextlib.contextmanager
+def plugged() -> Iterator[tuple[Connector, Exchange]]:
+    connector = Connector(Plug())
+    wire = Wire(cast(aiohttp.TCPConnector, connector), tls=tls_context, headers={}, connect_s=5.0, proxy=None)
+    yield connector, wire.exchange("http://127.0.0.1/v1", {}, b"{}")
+
+
+async def outcome(exchange: Exchange) -> bytes | type[Exception]:
+    try:
+        async with exchange:
+            assert exchange.content is not None
+            return await exchange.content.read()
+    except TimeoutError as error:
+        return type(error)
+
+
+def told(*moments: Callable[[Connector, Exchange], None]) -> tuple[bytes | type[Exception], Plug, Exchange]:
+    """Give what an exchange ends in if these happen at once, after it has begun to wait for a connection."""
+
+    async def main(loop: VirtualLoop) -> tuple[bytes | type[Exception], Plug, Exchange]:
+        with plugged() as (connector, exchange):
+            async with asyncio.timeout(1000), asyncio.TaskGroup() as group:
+                waiting = group.create_task(outcome(exchange))
+                await settled()
+                for moment in moments:
+                    moment(connector, exchange)
+                    if moment is SETTLED:
+                        await settled()
+            return waiting.result(), connector.plug, exchange
+
+    result: tuple[bytes | type[Exception], Plug, Exchange] = run_virtual(main)
+    return result
+
+
+def SETTLED(connector: Connector, exchange: Exchange) -> None:
+    """Let everything take its course before the next moment."""
+
+
+def connected(connector: Connector, exchange: Exchange) -> None:
+    connector.made.set_result(None)
+
+
+def late(connector: Connector, exchange: Exchange) -> None:
+    exchange.time_is_up()
+
+
+def says(data: bytes) -> Callable[[Connector, Exchange], None]:
+    return lambda connector, exchange: connector.plug.protocol.data_received(data)
+
+
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "moments",
+    [
+        pytest.param([late], id="connecting"),
+        pytest.param([connected, late], id="just-connected"),
+        pytest.param([connected, SETTLED, late], id="waiting-for-the-head"),
+        pytest.param([connected, SETTLED, says(CONTINUE), late], id="just-told-to-wait"),
+        pytest.param([connected, SETTLED, says(CONTINUE), SETTLED, late], id="told-to-wait"),
+        pytest.param([connected, SETTLED, says(HALF), late], id="the-head-just-came"),
+        pytest.param([connected, SETTLED, says(CONTINUE + HALF), late], id="the-head-just-came-behind-a-100"),
+        pytest.param([connected, SETTLED, late, says(HALF)], id="before-the-head-came"),
+        pytest.param([connected, SETTLED, says(HALF), SETTLED, late], id="in-the-body"),
+        pytest.param([connected, SETTLED, says(HALF), SETTLED, says(b"g"), late], id="more-of-the-body-just-came"),
+    ],
+)
+def test_a_wait_ends_when_its_time_is_up_whatever_happens_in_that_moment(moments: list[Callable[[Connector, Exchange], None]]):
+    result, plug, exchange = told(*moments)
+    assert result is TimeoutError
+    assert not plug.open or not exchange.sent
+
+
+@pytest.mark.parametrize(
+    "moments",
+    [
+        pytest.param([connected, SETTLED, says(RIGHT), late], id="at-once"),
+        pytest.param([connected, SETTLED, says(HALF), SETTLED, says(b"ght"), late], id="in-two-pieces"),
+        pytest.param([connected, SETTLED, says(CONTINUE + RIGHT), late], id="behind-a-100"),
+    ],
+)
+def test_a_reply_that_has_come_whole_counts_although_its_time_is_up(moments: list[Callable[[Connector, Exchange], None]]):
+    assert told(*moments)[0] == b"right"
+
+
+def test_a_time_out_while_connecting_costs_nothing():
+    result, plug, exchange = told(connected, late)
+    assert (result, plug.written, exchange.sent) == (TimeoutError, [], False)
