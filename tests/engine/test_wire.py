@@ -286,7 +286,7 @@ from tests.engine.raw import request, run
 
 async def main(port, host):
     async with HttpTransport(TransportSettings(20.0, "rowcall/test")) as http:
-        await http.post(request(port))  # so that everything is imported
+        await http.post(request(port), fresh=True)  # so that everything is imported; leaves no connection that the server closes
         taken = []
         resource.setrlimit(resource.RLIMIT_NOFILE, (60, 60))
         try:
