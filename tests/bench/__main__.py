@@ -5,6 +5,7 @@ quarter of an hour. Prints two tables in Markdown.
 """
 
 import argparse
+import os
 import sys
 import time
 
@@ -15,8 +16,11 @@ from tests.bench.workloads import WORKLOADS, Bench
 
 
 def main(arguments: list[str]) -> int:
-    options = _options().parse_args(arguments)
-    began = time.monotonic()
+    parser = _options()
+    options = parser.parse_args(arguments)
+    if unknown := [name for name in options.workload if name not in WORKLOADS]:
+        parser.error(f"there is no workload {unknown[0]}; there are {', '.join(WORKLOADS)}")
+    began, load = time.monotonic(), os.getloadavg()[0]
     nginx = None if options.no_nginx else find_nginx()
     client, server, placed = machine.cores()
     with machine.folder_on_disk() as folder:
@@ -24,14 +28,15 @@ def main(arguments: list[str]) -> int:
         bench = Bench(folder, client, Endpoints(folder, server, nginx), sizes, options.rounds)
         for name in options.workload or WORKLOADS:
             WORKLOADS[name](bench)
-    print(f"Seen on {machine.described()}.\n{answered_by(nginx)}; {placed}. {_rounds(options.rounds, began)}\n")
+    print(f"Seen on {machine.described()}; load {load:.1f} before it began.")
+    print(f"{answered_by(nginx)}; {placed}. {_rounds(options.rounds, began)}\n")
     print("\n".join((*table.measurements(bench.measured), "", *table.figures(bench.figures))))
     return 0
 
 
 def _options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("workload", nargs="*", choices=[*WORKLOADS, []], help=f"of {', '.join(WORKLOADS)}; all if none is named")
+    parser.add_argument("workload", nargs="*", help=f"of {', '.join(WORKLOADS)}; all if none is named")
     parser.add_argument("--rounds", type=int, default=5, help="of A and C, and at most 3 of B (default 5)")
     parser.add_argument("--no-nginx", action="store_true", help="ask a small server of our own in its stead; installs nothing")
     parser.add_argument("--tiny", action="store_true", help="a few rows each, to see that it runs")

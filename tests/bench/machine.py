@@ -21,7 +21,7 @@ def cores() -> tuple[str, str, str]:
     ours = sorted(os.sched_getaffinity(0))
     if len(ours) == 1:
         return str(ours[0]), str(ours[0]), "client and server share the one core there is"
-    return str(ours[0]), str(ours[1]), "each client had one core to itself, the server another"
+    return str(ours[0]), str(ours[1]), "clients were pinned to one core, servers to another"
 
 
 def described() -> str:
