@@ -44,6 +44,9 @@ class Waiting(Protocol):
     def time_is_up(self) -> None:
         """End it."""
 
+    def look(self) -> None:
+        """End it if what it waits for can no longer come."""
+
 
 class Patience:
     """Gives each of many waits the same number of seconds awake. They end in the order in which they began, so one timer
@@ -59,22 +62,27 @@ class Patience:
         """Tell `wait` that its time is up unless `end` comes before."""
         self._until[wait] = self._awake.seconds() + self._seconds
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(self._seconds, self._look)
+            self._timer = asyncio.get_running_loop().call_later(self._seconds, self._ring)
 
     def end(self, wait: Waiting) -> None:
         self._until.pop(wait, None)
+
+    def look(self) -> None:
+        """Have every wait look whether it is in vain."""
+        for wait in self._until:
+            wait.look()
 
     def close(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
 
-    def _look(self) -> None:
+    def _ring(self) -> None:
         self._timer = None
         loop, now = asyncio.get_running_loop(), self._awake.seconds()
         while self._until:
             wait, until = next(iter(self._until.items()))
             if until > now:
-                self._timer = loop.call_later(until - now, self._look)
+                self._timer = loop.call_later(until - now, self._ring)
                 return
             del self._until[wait]
             wait.time_is_up()

@@ -119,6 +119,7 @@ class HttpTransport:
 
     def _stay_awake(self) -> None:
         self._awake.seconds()
+        self._patience.look()
         if self._pooled is not None:
             self._pooled.tidy()
         self._beat = asyncio.get_running_loop().call_later(BEAT_S, self._stay_awake)

@@ -3,8 +3,8 @@
 aiohttp's session builds every request anew: URL, headers, payload, tracing, cookies, a task that writes. For small bodies that
 is most of what a row costs; here all requests but for their bodies are the same, and connections are kept beside the head
 that goes out on them. What is used of aiohttp, as of 3.14: TCPConnector.connect and close, and of the Connection it gives
-`transport`, `close`, and `protocol` (set_response_params, read, set_exception, is_connected, should_close). TLS, proxies, DNS and
-the parser of answers are aiohttp's own.
+`transport`, `close`, and `protocol` (set_response_params, read, set_exception, is_connected, connected, should_close). TLS,
+proxies, DNS and the parser of answers are aiohttp's own.
 
 Not here: what a body may be, and what failures mean (transport.py, raised.py).
 """
@@ -214,6 +214,14 @@ class Exchange:
             _end_late(self.content)
         elif self._connection is not None and (protocol := self._connection.protocol) is not None:
             protocol.set_exception(TimeoutError("no answer in time"))
+
+    def look(self) -> None:
+        """Have whoever awaits the body told if the connection is gone: of an error inside a body the parser tells nobody."""
+        content, connection = self.content, self._connection
+        if content is None or content.is_eof() or connection is None or connection.protocol is None:
+            return
+        if content.exception() is None and not connection.protocol.connected:
+            content.set_exception(aiohttp.ClientPayloadError("the body is not valid"))
 
     async def _connect(self) -> Connection:
         async with asyncio.timeout(None) as self._connecting:

@@ -32,6 +32,9 @@ class Wait:
     def time_is_up(self) -> None:
         self.limit.reschedule(asyncio.get_running_loop().time())
 
+    def look(self) -> None:
+        pass
+
 
 @asynccontextmanager
 async def waiting(patience: Patience) -> AsyncIterator[None]:

@@ -200,7 +200,7 @@ async def outcome(exchange: Exchange) -> bytes | type[Exception]:
         async with exchange:
             assert exchange.content is not None
             return await exchange.content.read()
-    except TimeoutError as error:
+    except (TimeoutError, aiohttp.ClientError) as error:
         return type(error)
 
 
@@ -272,6 +272,39 @@ def test_a_wait_ends_when_its_time_is_up_whatever_happens_in_that_moment(moments
 )
 def test_a_reply_that_has_come_whole_counts_although_its_time_is_up(moments: list[Callable[[Connector, Exchange], None]]):
     assert told(*moments)[0] == b"right"
+
+
+def lost(connector: Connector, exchange: Exchange) -> None:
+    connector.plug.protocol.connection_lost(None)
+
+
+def looked(connector: Connector, exchange: Exchange) -> None:
+    exchange.look()
+
+
+CHUNK = HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\r\nri\r\n"
+
+
+def test_a_body_that_turns_out_to_be_broken_is_not_waited_for():
+    """aiohttp's parser closes the connection then, and tells nobody who awaits the body."""
+    result, *_ = told(connected, SETTLED, says(CHUNK), SETTLED, says(b"zz\r\n"), lost, SETTLED, looked)
+    assert result is aiohttp.ClientPayloadError
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        pytest.param([says(b"3\r\nght\r\n0\r\n\r\n")], id="whole"),
+        pytest.param([says(b"3\r\nght\r\n"), SETTLED, looked, says(b"0\r\n\r\n")], id="still-coming"),
+        pytest.param([says(b"3\r\nght\r\n0\r\n\r\n"), lost, looked], id="whole-and-closed"),
+    ],
+)
+def test_looking_ends_no_wait_that_is_not_in_vain(more: list[Callable[[Connector, Exchange], None]]):
+    assert told(looked, connected, looked, SETTLED, looked, says(CHUNK), looked, SETTLED, looked, *more)[0] == b"right"
+
+
+def test_looking_leaves_a_body_that_ends_with_its_connection_whole():
+    assert told(connected, SETTLED, says(HEAD + b"\r\nright"), SETTLED, looked, lost, looked)[0] == b"right"
 
 
 def test_a_time_out_while_connecting_costs_nothing():

@@ -191,6 +191,20 @@ def test_a_body_that_drips_is_given_up_when_its_time_is_over():
     assert (answer.kind, answer.error_kind, answer.status, answer.resends) == (TRANSIENT, "timeout", 200, 3)
 
 
+def test_a_chunk_that_is_none_is_noticed_when_it_comes_and_not_at_the_time_out():
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n")
+        await writer.drain()
+        await asyncio.sleep(0.05)  # until it has been read
+        writer.write(b"zz\r\n")
+        await reader.read()
+
+    (answer,) = posts(serve, timeout=600.0)
+    assert isinstance(answer, Fault)
+    assert (answer.kind, answer.error_kind, answer.status, answer.resends) == (TRANSIENT, "connection", 200, 3)
+
+
 def test_an_error_whose_body_breaks_off_is_judged_by_its_status():
     for rst in (False, True):
         (answer,) = posts(saying(b'HTTP/1.1 401 x\r\nContent-Length: 99\r\n\r\n{"error":"Unauth', rst=rst))
