@@ -267,10 +267,9 @@ def _protocol(connection: Connection) -> ResponseHandler:
 
 
 def _end(connection: Connection) -> None:
-    """Close a connection. A body of which something is still to leave is not held until the server takes that, if ever."""
-    transport = connection.transport
-    if transport is not None and transport.get_write_buffer_size() > 0:
-        transport.abort()
+    """Close a connection at once. By close alone, what is still to leave of a body would be held until the server takes it."""
+    if connection.transport is not None:
+        connection.transport.abort()
     connection.close()
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import cast
 
 import aiohttp
@@ -14,6 +15,7 @@ from pipeline.engine.settings import TransportSettings
 from pipeline.engine.transport import HttpTransport, tls_context
 from pipeline.engine.wire import Exchange, Wire
 from tests.engine.raw import HEAD, listening, posts, read_request, request, run, saying
+from tests.engine.test_tls import AUTHORITY, served_with
 from tests.fakes import VirtualLoop, run_virtual
 
 SETTINGS = TransportSettings(5.0, "rowcall/test")
@@ -106,10 +108,12 @@ def test_a_row_that_was_given_up_in_mid_answer_leaves_no_connection_behind():
 
 
 @pytest.mark.network
+@pytest.mark.parametrize("scheme", ["http", "https"])
 @pytest.mark.parametrize("given_up", ["late", "cancelled", "answered"])
-def test_what_is_left_of_an_upload_is_dropped_with_its_row(given_up: str):
+def test_what_is_left_of_an_upload_is_dropped_with_its_row(given_up: str, scheme: str, tmp_path: Path):
     """A server that stops reading would else be paid in memory: 20 MB for each image that timed out."""
     body = b"x" * 50_000_000
+    AUTHORITY.cert_pem.write_to_path(tmp_path / "authority.pem")
 
     async def main() -> int:
         arrived, over, counted = asyncio.Event(), asyncio.Event(), asyncio.get_running_loop().create_future()
@@ -119,7 +123,7 @@ def test_what_is_left_of_an_upload_is_dropped_with_its_row(given_up: str):
             writer.transport.pause_reading()  # type: ignore[attr-defined]
             arrived.set()
             if given_up == "answered":
-                writer.write(b"HTTP/1.1 413 x\r\nContent-Length: 0\r\n\r\n")
+                writer.write(b"HTTP/1.1 413 x\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
             await over.wait()
             writer.transport.resume_reading()  # type: ignore[attr-defined]
             size = 0
@@ -128,9 +132,13 @@ def test_what_is_left_of_an_upload_is_dropped_with_its_row(given_up: str):
                     size += len(chunk)
             counted.set_result(size)
 
-        patience = 0.5 if given_up == "late" else 30.0
-        async with listening(serve) as port, HttpTransport(TransportSettings(patience, "rowcall/test")) as http:
-            posting = asyncio.create_task(http.post(request(port, body=body)))
+        patience, known = 0.5 if given_up == "late" else 30.0, str(tmp_path / "authority.pem")
+        tls = served_with(AUTHORITY.issue_cert("127.0.0.1")) if scheme == "https" else None
+        async with (
+            listening(serve, ssl=tls) as port,
+            HttpTransport(TransportSettings(patience, "rowcall/test", ca_file=known)) as http,
+        ):
+            posting = asyncio.create_task(http.post(request(port, scheme=scheme, body=body)))
             await arrived.wait()
             if given_up == "cancelled":
                 posting.cancel()
@@ -160,6 +168,8 @@ class Plug:
 
     def close(self) -> None:
         self.open = False
+
+    abort = close
 
     def is_closing(self) -> bool:
         return not self.open
