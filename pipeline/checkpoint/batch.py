@@ -61,7 +61,8 @@ def insert(db: sqlite3.Connection, rows: Sequence[codec.Entry]) -> int:
     before, at = db.total_changes, 0
     for size, statement in _INSERTS.items():
         while at + size <= len(rows):
-            db.execute(statement, [value for row in rows[at : at + size] for value in row])
+            # A bytearray is bound as it is; for bytes sqlite3 looks for an adapter first, each time: 0.5 us a row.
+            db.execute(statement, [value for id_, body, crc in rows[at : at + size] for value in (id_, bytearray(body), crc)])
             at += size
     return db.total_changes - before
 
