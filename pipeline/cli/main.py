@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import click
 
+from pipeline.cli.loading import quickly
 from pipeline.cli.say import say
 from pipeline.core.errors import RowcallError
 from pipeline.core.redact import harmless
@@ -22,6 +23,8 @@ VERBS = {
     "init": "Write a commented config to start from.",
     "simulate": "Serve a mock endpoint, to rehearse a job at no cost.",
 }
+# Verbs that read and write Parquet, and compute nothing.
+_ROWS_ONLY = {"run", "check", "status", "export"}
 USAGE_ERROR = 2
 BUG = 70
 MOST_ERROR_CHARS = 4000
@@ -37,7 +40,8 @@ class Verbs(click.Group):
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         if name not in VERBS:
             return None
-        command: click.Command = importlib.import_module(f"pipeline.cli.{name}").command
+        with quickly(rows_only=name in _ROWS_ONLY):
+            command: click.Command = importlib.import_module(f"pipeline.cli.{name}").command
         return command
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:

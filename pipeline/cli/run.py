@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import click
 
+from pipeline.cli.loading import quickly
 from pipeline.cli.options import config_of, job_options, volume_options
 from pipeline.cli.say import say
 from pipeline.core.errors import ConfigError
@@ -82,10 +83,11 @@ def command(
     )
     refuse_if_running(job.config)
     # Here and not above: the second of two runs, as cron makes them, has its answer before this much is imported.
-    from pipeline.jobs.run import run_job
-    from pipeline.jobs.text import dumps
-    from pipeline.observe.progress import choose
-    from pipeline.observe.wording import summary_lines
+    with quickly(rows_only=True):
+        from pipeline.jobs.run import run_job
+        from pipeline.jobs.text import dumps
+        from pipeline.observe.progress import choose
+        from pipeline.observe.wording import summary_lines
 
     summary = run_job(job, choose(progress, quiet=quiet))
     if as_json:
