@@ -1,6 +1,7 @@
-"""Importing what a verb needs, in less time than Python and Arrow would take by themselves."""
+"""Importing what a verb needs, in less time and memory than Python and Arrow would take by themselves."""
 
 import gc
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -22,6 +23,14 @@ def quickly(*, rows_only: bool) -> Iterator[None]:
         if looking:
             gc.freeze()
             gc.enable()
+
+
+def arrow_sparingly() -> None:
+    """Have Arrow, once imported, allocate from the C library, unless the user's environment says otherwise.
+
+    Its own allocators keep for themselves what was freed: over 100,000 short rows 205 MB instead of 137, at no less time.
+    """
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
 
 
 @contextmanager

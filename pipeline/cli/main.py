@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import click
 
-from pipeline.cli.loading import quickly
+from pipeline.cli.loading import arrow_sparingly, quickly
 from pipeline.cli.say import say
 from pipeline.core.errors import RowcallError
 from pipeline.core.redact import harmless
@@ -40,6 +40,7 @@ class Verbs(click.Group):
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         if name not in VERBS:
             return None
+        arrow_sparingly()
         with quickly(rows_only=name in _ROWS_ONLY):
             command: click.Command = importlib.import_module(f"pipeline.cli.{name}").command
         return command
