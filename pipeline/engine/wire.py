@@ -241,8 +241,11 @@ class Exchange:
         if len(self._body) <= MOST_JOINED_BYTES:
             transport.write(head + self._body)
         else:
-            # Without waiting for it to leave: an answer may come before, and is heard at once.
-            transport.writelines((head, self._body))
+            # Without waiting for it to leave: an answer may come before, and is heard at once. The last byte apart: TLS hands
+            # on all it is given, and forgets it; only what it is given later waits there, to be seen by _may_be_used.
+            body = memoryview(self._body)
+            transport.writelines((head, body[:-1]))
+            transport.write(body[-1:])
         message: Any
         while True:
             message, content = await protocol.read()

@@ -130,3 +130,26 @@ def test_the_reply_of_a_tls_server_that_does_not_say_goodbye_is_whole(ca_file: s
         writer.transport.abort()
 
     assert isinstance(post(served_with(AUTHORITY.issue_cert("127.0.0.1")), ca_file=ca_file, serve=serve), Response)
+
+
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+def test_an_answer_that_overtakes_its_request_ends_a_connection_with_tls_too(ca_file: str, loop: str) -> None:
+    connections = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        writer.write(OK)
+        await asyncio.sleep(3600)
+
+    async def main() -> None:
+        settings = TransportSettings(5.0, "rowcall/test", ca_file=ca_file)
+        async with (
+            listening(serve, ssl=served_with(AUTHORITY.issue_cert("127.0.0.1"))) as port,
+            HttpTransport(settings) as http,
+        ):
+            for _ in range(2):
+                assert isinstance(await http.post(request(port, scheme="https", body=b"x" * 20_000_000)), Response)
+
+    run(main(), loop)
+    assert len(connections) == 2
