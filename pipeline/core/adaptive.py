@@ -43,7 +43,7 @@ class AdaptiveLimit:
         self._adaptive = adaptive
         self._goal = float(most)  # where it goes back to after a pause or an outage
         self._unheard = True  # nobody was answered yet, since the start or an outage
-        self._asked_at: float | None = None  # when a request was first seen under way
+        self._asked_at: float | None = None  # since when requests were seen under way, none of them throttled
         self._doubling = False  # whether the goal is approached step by step
         self._cut_at = -math.inf
 
@@ -65,6 +65,8 @@ class AdaptiveLimit:
 
     def waited(self, now: float, *, in_flight: int) -> bool:
         """Note how things stand, about once a second; tell whether the limit grew."""
+        if not in_flight:
+            self._asked_at = None
         if not self._unheard or self._doubling or self.limit > 1 or not in_flight:
             return False
         if self._asked_at is None:
@@ -81,7 +83,7 @@ class AdaptiveLimit:
         """
         if not self._adaptive or sent_at < self._cut_at:
             return
-        self._cut_at = now
+        self._cut_at, self._asked_at = now, None
         if self.limit >= int(self._goal) and in_flight >= USED_SHARE * self.limit:
             self._goal = max(self.limit * CUT, 1.0)
         self._doubling = False

@@ -1,5 +1,7 @@
 """How many may be in flight: the start, one cut an episode, growth only where the limit is used."""
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -49,6 +51,17 @@ def test_nobody_is_impatient_after_an_outage_or_a_first_answer():
     for now in range(60):
         assert not after_outage.waited(float(now), in_flight=1)
         assert not answered.waited(float(now), in_flight=1)
+
+
+@pytest.mark.parametrize("pause", [0.5, 10.0])
+def test_who_asks_alone_after_a_pause_is_not_taken_for_long_in_coming(pause: float):
+    limit = AdaptiveLimit(64)
+    assert not limit.waited(0.0, in_flight=1)
+    limit.throttled(4.5, sent_at=0.0, in_flight=1, ask_one=True)
+    for tick in range(5, int(4.5 + pause) + 1):
+        limit.waited(float(tick), in_flight=0)
+    asked = math.ceil(4.5 + pause)
+    assert [limit.waited(asked + after, in_flight=1) for after in (0.0, 1.0, 4.0, 5.0)] == [False, False, False, True]
 
 
 def test_all_429s_of_one_episode_cut_it_once():
