@@ -37,7 +37,7 @@ def fault_of(error: Exception, *, status: int | None, sent: bool, reused: bool) 
         case aiohttp.ClientHttpProxyError():
             return _proxy(error)
         case aiohttp.ClientResponseError() | HttpProcessingError():
-            return _no_http(error.message, status)
+            return _no_http(error.message, status, sent=sent)
         case TimeoutError():
             return _lost("timeout", "no reply in time", status)
         case aiohttp.InvalidURL() | ValueError():
@@ -89,18 +89,18 @@ def _proxy(error: aiohttp.ClientHttpProxyError) -> Fault:
     return Fault(kind, "connection", f"the proxy refused the connection ({error.status})")
 
 
-def _no_http(message: str, status: int | None) -> Fault:
+def _no_http(message: str, status: int | None, *, sent: bool) -> Fault:
     if message.startswith(_HEAD_TOO_LARGE):
         return Fault(
             FaultKind.TRANSIENT,
             "bad_response",
             "the head of the reply is larger than 8 kB a line or 128 headers",
             status,
-            ambiguous=True,
+            ambiguous=sent,
             resends=HEAD_RESENDS,
             if_all=FaultKind.FATAL,
         )
-    return Fault(FaultKind.TRANSIENT, "connection", "the reply is not valid HTTP", status, ambiguous=True)
+    return Fault(FaultKind.TRANSIENT, "connection", "the reply is not valid HTTP", status, ambiguous=sent)
 
 
 def _lost(error_kind: str, message: str, status: int | None) -> Fault:

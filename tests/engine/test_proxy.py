@@ -102,3 +102,9 @@ def test_a_proxy_that_will_not_connect_is_told_from_the_endpoint(status: int, ki
     assert isinstance(answer, Fault)
     assert (answer.kind, answer.error_kind, answer.ambiguous) == (kind, "connection", False)
     assert f"the proxy refused the connection ({status})" in answer.message
+
+
+def test_a_proxy_that_speaks_no_http_costs_nothing():
+    (answer,) = through(Proxy(connect=b"nonsense\r\n\r\n"), saying(OK), scheme="https")
+    assert isinstance(answer, Fault)
+    assert (answer.kind, answer.error_kind, answer.ambiguous) == (FaultKind.TRANSIENT, "connection", False)
