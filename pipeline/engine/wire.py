@@ -74,11 +74,11 @@ class Wire:
                 head.idle.pop(0)[0].close()
 
     async def close(self) -> None:
+        await self._connector.close()  # first: it ends those with TLS without a goodbye, and waits until all are closed
         for head in self._heads.values():
             for connection, _ in head.idle:
                 connection.close()
             head.idle.clear()
-        await self._connector.close()
 
     async def connect(self, head: "_Head") -> Connection:
         """Make a connection."""

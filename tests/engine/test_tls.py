@@ -4,14 +4,18 @@ import asyncio
 import socket
 import ssl
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 import trustme
+from aiohttp import TCPConnector
+from aiohttp.connector import Connection
 
 from pipeline.core.types import Fault, FaultKind, Response
 from pipeline.engine.settings import TransportSettings
-from pipeline.engine.transport import HttpTransport
-from tests.engine.raw import OK, Serve, listening, read_request, request, run, saying
+from pipeline.engine.transport import HttpTransport, tls_context
+from pipeline.engine.wire import Wire
+from tests.engine.raw import BODY, OK, Serve, listening, read_request, request, run, saying
 
 pytestmark = pytest.mark.network
 FATAL, DOWN, TRANSIENT = FaultKind.FATAL, FaultKind.DOWN, FaultKind.TRANSIENT
@@ -153,3 +157,27 @@ def test_an_answer_that_overtakes_its_request_ends_a_connection_with_tls_too(ca_
 
     run(main(), loop)
     assert len(connections) == 2
+
+
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+def test_kept_connections_are_closed_by_the_time_the_wire_is(ca_file: str, loop: str) -> None:
+    ends = []
+
+    class Connector(TCPConnector):
+        async def connect(self, *args: Any, **kwargs: Any) -> Connection:
+            connection = await super().connect(*args, **kwargs)
+            assert connection.protocol is not None
+            ends.append(connection.protocol.closed)
+            return connection
+
+    async def main() -> None:
+        wire = Wire(Connector(), tls=lambda: tls_context(ca_file), headers={}, connect_s=5.0, proxy=None)
+        async with listening(saying(OK, close=False), ssl=served_with(AUTHORITY.issue_cert("127.0.0.1"))) as port:
+            async with wire.exchange(f"https://127.0.0.1:{port}/v1", {}, BODY) as exchange:
+                assert exchange.content is not None
+                await exchange.content.read()
+            assert [end is not None and end.done() for end in ends] == [False]
+            await wire.close()
+            assert [end is not None and end.done() for end in ends] == [True]
+
+    run(main(), loop)
