@@ -116,6 +116,9 @@ class Wire:
         pattern.headers.pop(hdrs.CONTENT_LENGTH, None)
         if not self._kept:
             pattern.headers[hdrs.CONNECTION] = "close"
+        if former is not None and (login := former.pattern.headers.get(hdrs.PROXY_AUTHORIZATION)):
+            # The connector adds it when it connects, which it does not where a former connection is used.
+            pattern.headers[hdrs.PROXY_AUTHORIZATION] = login
         path = str(target) if self._proxy is not None and not pattern.is_ssl() else target.raw_path_qs
         return _Head(dict(headers), pattern, f"POST {path} HTTP/1.1", idle)
 

@@ -73,6 +73,23 @@ def test_a_plain_request_is_given_to_the_proxy_with_its_whole_address_and_the_pr
         assert each.endswith(BODY)
 
 
+def test_a_proxy_is_told_its_password_also_under_a_key_that_changed_in_place():
+    proxy = Proxy()
+
+    async def main() -> None:
+        async with listening(proxy.serve) as at:
+            settings = TransportSettings(5.0, "rowcall/test", proxy=f"http://user:secret@127.0.0.1:{at}")
+            async with HttpTransport(settings) as http:
+                sent = request(9)
+                for key in ("old", "new"):
+                    sent.headers["authorization"] = f"Bearer {key}"  # type: ignore[index]
+                    await http.post(sent)
+
+    run(main())
+    assert [b"Bearer new" in each for each in proxy.seen] == [False, True]
+    assert all(b"Proxy-Authorization: Basic dXNlcjpzZWNyZXQ=" in each for each in proxy.seen)
+
+
 def test_over_tls_the_proxy_sees_neither_key_nor_prompt_and_the_server_not_the_proxys_password(tmp_path: Path):
     authority, proxy, served = trustme.CA(), Proxy(), []
     authority.cert_pem.write_to_path(tmp_path / "authority.pem")
