@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.core.errors import InputChangedError, SourceError
-from pipeline.sources import ParquetSource, count_rows, schema_of
-from pipeline.sources.cursor import BATCH_BYTES
+from pipeline.sources import ParquetSource, count_rows, cursor, schema_of
+from pipeline.sources.cursor import BATCH_BYTES, open_parquet
 
 
 def write(path: Path, table: pa.Table | dict[str, object], **options: object) -> Path:
@@ -290,6 +290,22 @@ def test_a_value_stored_once_and_repeated_in_every_row_does_not_fill_the_memory(
         assert batch.nbytes <= 2 * BATCH_BYTES
     for rows in made.rows([range(100)]):
         assert sum(row.size for row in rows) <= 2 * BATCH_BYTES
+
+
+def test_a_file_of_many_row_groups_is_opened_for_all_of_them_together(tmp_path, monkeypatch):
+    groups, rows = 30, 1500
+    path = write(tmp_path / "a.parquet", {"text": ["x" * 500 + str(row) for row in range(groups * rows)]}, row_group_size=rows)
+    opened = []
+
+    def counted(path, **options):
+        opened.append(options)
+        return open_parquet(path, **options)
+
+    monkeypatch.setattr(cursor, "open_parquet", counted)
+    made = source([path], prompt=("text",), kept=("text",))
+    assert sum(len(batch) for batch in made.rows([range(groups * rows)])) == groups * rows
+    # As its rows are read, and once more to see how long the words in its dictionaries are: with the footer as it was read.
+    assert [options.keys() >= {"metadata"} for options in opened] == [False, True]
 
 
 def test_only_the_columns_asked_for_are_read(tmp_path):
