@@ -63,7 +63,7 @@ class Wire:
         """Give the exchange, not yet begun. Raises ValueError if the URL or a header cannot be sent."""
         head = self._heads.get(url)
         if head is None or head.headers != headers:  # the key may be another one by now
-            head = self._heads[url] = self._head(url, headers, [] if head is None else head.idle)
+            head = self._heads[url] = self._head(url, headers, head)
         return Exchange(self, head, body)
 
     def tidy(self) -> None:
@@ -94,7 +94,7 @@ class Wire:
         else:
             _end(connection)
 
-    def _head(self, url: str, headers: Mapping[str, str], idle: "list[tuple[Connection, float]]") -> "_Head":
+    def _head(self, url: str, headers: Mapping[str, str], former: "_Head | None") -> "_Head":
         # encoded=True: the provider quoted what needs it, and a URL given by the user is posted to exactly as written.
         target = URL(url, encoded=True)
         # yarl drops line breaks, and would then post to another address.
@@ -120,7 +120,7 @@ class Wire:
             # The connector adds it when it connects, which it does not where a former connection is used.
             pattern.headers[hdrs.PROXY_AUTHORIZATION] = login
         path = str(target) if self._proxy is not None and not pattern.is_ssl() else target.raw_path_qs
-        return _Head(dict(headers), pattern, f"POST {path} HTTP/1.1", idle)
+        return _Head(dict(headers), pattern, f"POST {path} HTTP/1.1", [] if former is None else former.idle)
 
 
 @dataclass(slots=True)
