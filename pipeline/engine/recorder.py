@@ -13,6 +13,10 @@ from pipeline.core.tally import Tally
 from pipeline.core.types import Outcome
 from pipeline.engine.stop import Stop
 
+# Turns of the loop between the first outcome and the commit. While replies pour in they make groups nearly twice as large,
+# which is 5 of 95 us of CPU a row; while they do not, they take no time.
+TURNS = 3
+
 
 class Recorder:
     """Feeds the journal. `committed` is told of each batch once it is on disk, with the tally of what it replaced."""
@@ -53,6 +57,8 @@ class Recorder:
                 self._wakeup.clear()
                 await self._wakeup.wait()
                 continue
+            for _ in range(TURNS):
+                await asyncio.sleep(0)
             queued, self._queue = self._queue, []
             batch = [outcome for outcome, _ in queued]
             try:
