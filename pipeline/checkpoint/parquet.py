@@ -108,7 +108,9 @@ def _read(file: pq.ParquetFile, start: int, stop: int, schema: pa.Schema | None)
     groups, first, size = _overlapping(file, start, stop)
     at = first
     columns = None if schema is None or len(schema) == len(file.schema_arrow) else schema.names
-    for batch in file.iter_batches(batch_size=size, row_groups=groups, columns=columns) if groups else ():
+    # In this thread: with Arrow's own, one for each core, export took 119 -> 189 MB, and as much CPU.
+    batches = file.iter_batches(batch_size=size, row_groups=groups, columns=columns, use_threads=False) if groups else ()
+    for batch in batches:
         low, high = max(start - at, 0), min(stop - at, batch.num_rows)
         at += batch.num_rows
         if low < high:
