@@ -291,6 +291,26 @@ def memory(bench: Bench) -> Claims:
     )
 
 
+def one_row_group(bench: Bench) -> Claims:
+    peaks, seen, size = [], [], 200_000
+    for rows in (300, 1500):
+        sim = bench.simulate("--latency", "0")
+        source = write_pictures(bench.root / f"group-{rows}.parquet", rows, size, group=rows)
+        prompt = {"user": "{{ text }}", "images": "photo"}
+        job = make_job(bench, f"group-{rows}", source, rows, sim, prompt=prompt, limits={"concurrency": 16})
+        ended = bench.peak_of("run", job.config, "--json")
+        peaks.append(ended.peak)
+        seen.append(f"{ended.peak / 2**20:.0f} MB{f' EXIT {ended.code}' if ended.code else ''}")
+        sim.running.signal(signal.SIGTERM)
+    ratio = peaks[1] / peaks[0]
+    yield Claim(
+        "peak memory of one row group of 300 MB of pictures beside one of 60 MB",
+        "≤ 1.2 times",
+        f"{ratio:.2f} ({seen[1]} beside {seen[0]})",
+        ratio <= 1.2 and "EXIT" not in str(seen),
+    )
+
+
 def canary(bench: Bench) -> Claims:
     search = Search([CANARY, WRONG_KEY])
     files = [path for path in sorted(bench.root.rglob("*")) if path.is_file()]
@@ -315,7 +335,7 @@ TRIALS: dict[str, tuple[Trial, ...]] = {
     "key": (wrong_key,),
     "prompt": (changed_prompt,),
     "second": (second_run,),
-    "memory": (memory,),
+    "memory": (memory, one_row_group),
     "canary": (canary,),
 }
 

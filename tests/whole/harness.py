@@ -268,11 +268,12 @@ def picture(row: int, size: int) -> bytes:
     return made.getvalue() + chance.randbytes(size - made.tell())
 
 
-def write_pictures(path: Path, rows: int, size: int) -> Path:
+def write_pictures(path: Path, rows: int, size: int, *, group: int = 100) -> Path:
+    """Write rows with a picture each, `group` of them in a row group; in pages of a megabyte or so, however large that is."""
     schema = pa.schema([("id", pa.int64()), ("text", pa.string()), ("digest", pa.string()), ("photo", pa.binary())])
-    with pq.ParquetWriter(path, schema, compression="none") as writer:
-        for start in range(0, rows, 100):
-            some = range(start, min(start + 100, rows))
+    with pq.ParquetWriter(path, schema, compression="none", use_dictionary=False, write_batch_size=4) as writer:
+        for start in range(0, rows, group):
+            some = range(start, min(start + group, rows))
             columns = [
                 list(some),
                 [f"echo image {i}" for i in some],
