@@ -22,7 +22,8 @@ from pipeline.sources.text import MOST_LINE, lines
 from pipeline.sources.wording import shown
 
 CHUNK_ROWS = 4096
-CHUNK_CHARS = 8 << 20
+CHUNK_CHARS = 4 << 20
+_CELL_CHARS = 50  # what Python adds to each cell: of a thousand narrow columns it is nearly all
 _SHOWN_CHARS = 40
 
 
@@ -59,7 +60,7 @@ class CsvFile:
                 raise self._ragged(line, len(cells))
             rows.append(cells)
             starts.append(line)
-            chars += sum(map(len, cells))
+            chars += sum(map(len, cells)) + width * _CELL_CHARS
             if len(rows) == CHUNK_ROWS or chars >= CHUNK_CHARS:
                 yield self._batch(rows, starts)
                 rows, starts, chars = [], [], 0
@@ -82,7 +83,10 @@ class CsvFile:
         values: list[object] = []
         if parse is None:
             try:
-                return pa.array(cells, type_)
+                # Not pa.array(), which imports pandas to ask whether the cells are its own: 47 MB, and a quarter of a second.
+                text = pa.lib.StringBuilder()
+                text.append_values(cells)
+                return text.finish()
             except UnicodeEncodeError:  # codecs such as unicode_escape make half characters
                 raise SourceError(
                     f"{shown(self._path)}: line {starts[0]} or later: column {name!r} holds text that is no Unicode"

@@ -27,7 +27,7 @@ from pipeline.sources.wording import reason, shown
 _KEY = b"rowcall.staged"
 # Raised when the same bytes would be read into other cells than before: copies of older versions are then made anew.
 _VERSION = 1
-_GROUP_BYTES = 32 << 20
+_GROUP_BYTES = 16 << 20  # held twice while it is written
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pipeline.core.errors import SourceError
 from pipeline.sources import CsvOptions
-from pipeline.sources.delimited import CHUNK_ROWS, CsvFile
+from pipeline.sources.delimited import CHUNK_CHARS, CHUNK_ROWS, CsvFile
 
 PLAIN = CsvOptions()
 
@@ -102,6 +102,15 @@ def test_rows_with_line_ends_are_counted_right_over_many_chunks(tmp_path):
     read = table(tmp_path / "a.csv", content)
     assert read["id"].to_pylist() == [str(number) for number in range(count)]
     assert read["text"][count - 1].as_py() == f'a\nb, "c" {count - 1}'
+
+
+def test_many_narrow_columns_are_read_in_few_rows_at_a_time(tmp_path):
+    columns = 2000
+    path = tmp_path / "wide.csv"
+    path.write_text("".join(",".join(f"{row}{column}" for column in range(columns)) + "\n" for row in range(200)))
+    sizes = [batch.num_rows for batch in CsvFile(path, CsvOptions()).batches()]
+    assert sum(sizes) == 199
+    assert max(sizes) * columns * 50 <= 2 * CHUNK_CHARS  # as Python's objects they take ten times their letters
 
 
 def test_a_cell_may_be_megabytes_long(tmp_path):
