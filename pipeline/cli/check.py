@@ -1,16 +1,19 @@
 """rowcall check: show what a job would send."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from pipeline.cli.loading import quickly
 from pipeline.cli.options import config_of, job_options, volume_options
 from pipeline.cli.say import say
 from pipeline.core.redact import harmless
-from pipeline.jobs.check import Preview, check_job
 from pipeline.jobs.job import Job
 from pipeline.observe.wording import count, short
+
+if TYPE_CHECKING:
+    from pipeline.jobs.check import Preview
 
 _MOST_BAD_SHOWN = 5
 
@@ -20,12 +23,15 @@ _MOST_BAD_SHOWN = 5
 @volume_options
 def command(config: Path | None, limit: int | None, verbose: int, quiet: bool, **given: Any) -> None:
     """Read config and input, and show the exact first request, the rows to do and an estimate. Sends and writes nothing."""
+    with quickly(rows_only=True):  # here and not above: --help has no need of it
+        from pipeline.jobs.check import check_job
+
     preview = check_job(Job(config_of(config, given), limit=limit))
     if not quiet:
         say(_lines(preview))
 
 
-def _lines(it: Preview) -> list[str]:
+def _lines(it: "Preview") -> list[str]:
     lines = [f"note: {each}" for each in it.notices]
     whole = "" if it.rows_complete else " at least; the text files were not read to their end"
     files = "1 file" if it.files == 1 else f"{count(it.files)} files"

@@ -4,10 +4,9 @@ from pathlib import Path
 
 import click
 
+from pipeline.cli.loading import quickly
 from pipeline.cli.options import volume_options
 from pipeline.cli.say import say
-from pipeline.jobs.look import export_batches
-from pipeline.observe.export import export
 from pipeline.observe.wording import count
 
 
@@ -18,6 +17,10 @@ from pipeline.observe.wording import count
 @volume_options
 def command(target: Path, file: Path, csv_safe: bool, verbose: int, quiet: bool) -> None:
     """Write all rows of the job as FILE (.parquet, .csv or .jsonl); rows without an outcome have status `pending`."""
+    with quickly(rows_only=True):  # here and not above: --help has no need of it
+        from pipeline.jobs.look import export_batches
+        from pipeline.observe.export import export
+
     rows, formulas = export(*export_batches(target, file), file, csv_safe=csv_safe)
     if quiet:
         return

@@ -1,17 +1,20 @@
 """rowcall status: where a job stands."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from pipeline.cli.loading import quickly
 from pipeline.cli.options import volume_options
 from pipeline.cli.say import say
 from pipeline.core.redact import harmless
 from pipeline.core.tally import Summary
-from pipeline.jobs.look import Standing, standing
 from pipeline.jobs.text import dumps
 from pipeline.observe.wording import clock, count, duration, summary_lines
+
+if TYPE_CHECKING:
+    from pipeline.jobs.look import Standing
 
 
 @click.command("status")
@@ -24,6 +27,9 @@ def command(target: Path, as_json: bool, verify: bool, verbose: int, quiet: bool
 
     Exits 0 whatever the job's state, 2 where there is no job, 5 if --verify finds damage.
     """
+    with quickly(rows_only=True):  # here and not above: --help has no need of it
+        from pipeline.jobs.look import standing
+
     found = standing(target, verify=verify)
     if as_json:
         say([dumps({**found.summary, **({"live": found.live} if found.live else {})})])
@@ -31,7 +37,7 @@ def command(target: Path, as_json: bool, verify: bool, verbose: int, quiet: bool
         say(harmless(line, 1000) for line in _lines(found, verbose))
 
 
-def _lines(found: Standing, verbose: int) -> list[str]:
+def _lines(found: "Standing", verbose: int) -> list[str]:
     lines = summary_lines(Summary(**found.summary))  # type: ignore[arg-type]
     if found.holder:
         lines.insert(0, f"running: {found.holder}")

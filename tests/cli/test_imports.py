@@ -36,6 +36,11 @@ def test_help_needs_no_heavy_module(args: tuple[str, ...]) -> None:
     assert loaded(HEAVY, *args) == []
 
 
+@pytest.mark.parametrize("verb", ["run", "check", "status", "export", "init"])
+def test_help_on_a_verb_needs_no_arrow_and_no_http_client(verb: str) -> None:
+    assert loaded(("pyarrow", "numpy", "pandas", "aiohttp", "jinja2", "click"), verb, "--help") == ["click"]
+
+
 def test_nanoseconds_still_come_as_what_has_them(tmp_path: Path) -> None:
     moments = pa.array([123_456_789], pa.timestamp("ns"))
     pq.write_table(pa.table({"at": moments}), tmp_path / "rows.parquet")
