@@ -18,6 +18,7 @@ from pipeline.checkpoint.files import Steps
 from pipeline.checkpoint.journal import JournalFile
 from pipeline.checkpoint.outcomes import Entry
 from pipeline.core.errors import DamagedError
+from pipeline.core.parts import gaps
 from pipeline.core.tally import Tally
 from pipeline.core.types import Outcome, Part, Reply
 
@@ -38,6 +39,8 @@ class Book:
         self.journal = journal
         self.step = step
         self.spared = 0
+        self._changes = 0  # of what the journal holds of open parts
+        self._counted: dict[int, tuple[int, Tally]] = {}  # by part id: as of which change, and what was counted then
         self._memory = threading.Lock()
         self._recording = threading.Lock()  # from counting on the last commit's count until it is the last
         with journal.reading() as db:
@@ -114,7 +117,7 @@ class Book:
             db.execute("DELETE FROM parts")
             db.execute("DELETE FROM meta WHERE id = ?", (JOB,))
         with self._memory:
-            self._parts, self._starts = [], []
+            self._parts, self._starts, self._counted = [], [], {}
         self.job = None
 
     # Outcomes
@@ -153,6 +156,7 @@ class Book:
                     continue
                 db.execute("DELETE FROM outcomes WHERE id = ?", (row,))
                 gone.add(outcome)
+        self._take([])
         return gone
 
     def stored_outcomes(self, start: int, stop: int) -> list[Entry]:
@@ -170,20 +174,25 @@ class Book:
             yield from self.outcomes(start, min(start + CHUNK_ROWS, part.stop)).values()
 
     def tally(self, part: Part) -> Tally:
-        """Count the outcomes the journal holds of a part."""
-        tally = Tally()
-        for start in range(part.start, part.stop, CHUNK_ROWS):
-            codec.count(tally, codec.parse(self.stored_outcomes(start, min(start + CHUNK_ROWS, part.stop))))
+        """Count the outcomes the journal holds of a part; do not change what is given.
+
+        Counted once for as long as nothing changes: a run looks four times before its first row is sent, and each look at a
+        million rows takes more than a second.
+        """
+        changes, tally = self._counted.get(part.id, (-1, None))
+        if tally is None or changes != self._changes:
+            changes, tally = self._changes, Tally()
+            for start in range(part.start, part.stop, CHUNK_ROWS):
+                codec.count(tally, codec.parse(self.stored_outcomes(start, min(start + CHUNK_ROWS, part.stop))))
+            self._counted[part.id] = changes, tally
         return tally
 
-    def answered(self, part: Part) -> list[int]:
-        """Give the rows of a part whose outcome is in the journal and not to be replaced, ascending."""
+    def missing(self, part: Part) -> list[range]:
+        """Give the rows of an open part that still have to be asked, as ascending ranges."""
+        rows = (part.start, part.stop)
         with self.journal.reading() as db:
-            found = db.execute(
-                "SELECT id FROM outcomes WHERE id >= ? AND id < ? AND id NOT IN (SELECT id FROM redo) ORDER BY id",
-                (part.start, part.stop),
-            ).fetchall()
-        return [row for (row,) in found]
+            answered = "SELECT id FROM outcomes WHERE id >= ? AND id < ? AND id NOT IN (SELECT id FROM redo) ORDER BY id"
+            return gaps(part.start, part.stop, (row for (row,) in db.execute(answered, rows)))
 
     def left(self, part: Part) -> int:
         """Count the rows of a known part that still have to be asked, those of a retry included."""
@@ -304,6 +313,7 @@ class Book:
 
     def _take(self, entries: Iterable[PartEntry], *, redone: int = 0, committed: int = 0) -> None:
         with self._memory:  # recording and sealing come from different threads
+            self._changes += 1
             self._redo -= redone
             self.committed = max(self.committed, committed)
             for entry in entries:

@@ -21,7 +21,7 @@ from pipeline.checkpoint.files import Steps, no_steps
 from pipeline.checkpoint.layout import Layout
 from pipeline.checkpoint.mark import Mark
 from pipeline.core.errors import ConfigError, DamagedError, FullError, MismatchError, StoppedError
-from pipeline.core.parts import gaps, runs
+from pipeline.core.parts import runs
 from pipeline.core.tally import Tally
 from pipeline.core.types import Outcome, Part
 
@@ -98,7 +98,7 @@ class Record:
         if entry is None:
             return [range(part.start, part.stop)]
         if entry.state == "open":
-            return gaps(part.start, part.stop, self.book.answered(part))
+            return self.book.missing(part)
         return runs(self.book.redo_rows(part.start, part.stop))
 
     def attempts(self, part: Part) -> dict[int, int]:
@@ -334,10 +334,8 @@ class Record:
         return PartState(entry.part, sealed, entry.state == "published", left, self._tally(entry))
 
     def _tally(self, entry: PartEntry) -> Tally:
-        if entry.tally is None:
-            return self.book.tally(entry.part)
         tally = Tally()
-        tally.merge(entry.tally)
+        tally.merge(self.book.tally(entry.part) if entry.tally is None else entry.tally)
         return tally
 
 

@@ -14,6 +14,7 @@ from pipeline.checkpoint.files import Steps
 from pipeline.checkpoint.journal import JournalFile
 from pipeline.checkpoint.layout import Layout
 from pipeline.core.errors import DamagedError, MismatchError, StoppedError
+from pipeline.core.parts import rows_in
 
 PART_NAME = re.compile(r"part-(\d+)\.g(\d+)\.[0-9a-f]+\.parquet")
 # A folder with the files that a repair is about to replace; it is renamed once the new ones are in place.
@@ -140,7 +141,7 @@ def _refuse_unknown_rows(book: Book, path: Path) -> None:
     entry = book.parts[int(name[1])] if int(name[1]) < len(book.parts) else None
     if entry is not None:
         redone = bool(book.redo_rows(entry.part.start, entry.part.stop))
-        answered = len(book.answered(entry.part))
+        answered = len(entry.part) - rows_in(book.missing(entry.part))
         if is_copy(entry, int(name[2]), found[1].get("tally"), answered=answered, redone=redone):
             return
     raise DamagedError(f"{path}: holds rows that the journal has no record of")

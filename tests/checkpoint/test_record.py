@@ -39,6 +39,27 @@ def test_what_is_recorded_is_not_missing_now_nor_after_opening_again(desk_of_fil
     record.close()
 
 
+def test_an_open_part_is_counted_anew_whenever_it_changed_and_only_then(desk_of_file: Desk, monkeypatch) -> None:
+    record, reads = desk_of_file.open(), []
+    stored = record.book.stored_outcomes
+    monkeypatch.setattr(record.book, "stored_outcomes", lambda start, stop: reads.append(start) or stored(start, stop))
+    record.open_part(PART, columns(PART))
+    for step, (change, wanted) in enumerate(
+        [
+            (lambda: record.record([ok(3), failed(8)]), tally_of(ok(3), failed(8))),
+            (lambda: record.record([ok(4)]), tally_of(ok(3), failed(8), ok(4))),
+            (lambda: record.forget([8]), tally_of(ok(3), ok(4))),
+            (lambda: record.record([failed(8, "rate_limited")]), tally_of(ok(3), ok(4), failed(8, "rate_limited"))),
+        ],
+        1,
+    ):
+        change()
+        assert record.tally() == record.parts()[0].tally == wanted
+        record.tally().add(ok(5))  # what is given is the caller's own
+        assert len(reads) == step
+    record.close()
+
+
 def test_parts_say_where_they_stand(desk_of_file: Desk) -> None:
     record = desk_of_file.open()
     desk_of_file.ask(record, upto=10)
