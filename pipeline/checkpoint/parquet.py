@@ -49,10 +49,11 @@ class Writer:
         if self._waiting_rows >= GROUP_ROWS:
             self._flush()
 
-    def close(self, metadata: Mapping[str, object]) -> None:
-        """Write what is left and the footer; the file itself stays open."""
+    def close(self, metadata: Mapping[str, object] | None = None) -> None:
+        """Write what is left and the footer, with `metadata` in it if any; the file itself stays open."""
         self._flush()
-        self._writer.add_key_value_metadata({METADATA_KEY: orjson.dumps(metadata).decode()})
+        if metadata is not None:
+            self._writer.add_key_value_metadata({METADATA_KEY: orjson.dumps(metadata).decode()})
         self._writer.close()
 
     def __enter__(self) -> "Writer":

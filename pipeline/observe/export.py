@@ -14,9 +14,9 @@ from typing import Any
 
 import orjson
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pybase64
 
+from pipeline.checkpoint.parquet import Writer
 from pipeline.core.errors import ConfigError, StoppedError
 
 Batches = Iterator[pa.RecordBatch]
@@ -55,12 +55,13 @@ def export(schema: pa.Schema, batches: Batches, target: Path, *, csv_safe: bool 
 
 
 def _parquet(schema: pa.Schema, batches: Batches, file: Any) -> tuple[int, int]:
-    rows = 0
-    with pq.ParquetWriter(file, schema, compression="zstd", write_page_checksum=True) as writer:
+    # Groups as the output has them: one a batch, a million rows of an open part would make two thousand.
+    with Writer(file, schema) as writer:
         for batch in batches:
-            writer.write_batch(batch)
-            rows += batch.num_rows
-    return rows, 0
+            writer.write(batch)
+            writer.end_of_part()  # as far as can be seen from here it may be
+        writer.close()
+    return writer.rows, 0
 
 
 def _safe_csv(schema: pa.Schema, batches: Batches, file: Any) -> tuple[int, int]:

@@ -29,6 +29,13 @@ def test_parquet_comes_out_equal(tmp_path):
     assert pq.read_table(tmp_path / "x.parquet").equals(TABLE)
 
 
+def test_parquet_has_few_row_groups_however_small_the_batches_are(tmp_path):
+    one = pa.record_batch({"id": pa.array(range(100))})
+    assert export(one.schema, iter([one] * 200), tmp_path / "x.parquet") == (20_000, 0)
+    metadata = pq.read_metadata(tmp_path / "x.parquet")
+    assert (metadata.num_rows, metadata.num_row_groups) == (20_000, 3)
+
+
 def test_csv_keeps_text_as_it_is_and_counts_formulas(tmp_path):
     assert export(TABLE.schema, iter(TABLE.to_batches()), tmp_path / "x.csv") == (3, 1)
     with (tmp_path / "x.csv").open(newline="") as file:
