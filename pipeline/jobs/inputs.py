@@ -203,6 +203,12 @@ class JoinedSource:
                     raise SourceError(f"{name}: the file is gone, and not all of its rows are on record; put it back")
                 yield from source.columns(max(start, first) - first, min(stop, last) - first)
 
+    def close(self) -> None:
+        """Let go of the files and of what was read ahead. Reading again opens them again."""
+        for _, _, source, _ in self._segments:
+            if source is not None:
+                source.close()
+
 
 def _groups(files: Sequence[JoinedFile]) -> Iterator[list[JoinedFile]]:
     """Join neighbours that are there into one source; each vanished file stands alone, under its own name."""

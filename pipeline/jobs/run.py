@@ -248,6 +248,9 @@ class _Execution:
                 watched = (progress, self._observer)
                 engine = Engine(self._job, endpoint, renderer, source, record, files, room, *watched, self._interrupts)
                 result = _told_apart(engine.run(todo))
+                source.close()
+                # Publishing takes memory of its own.
+                pa.default_memory_pool().release_unused()
                 if record.spared:
                     self._observer.notice(f"{record.spared} rows keep their reply: the retry that was to replace it failed")
             traffic = result.traffic if result else Traffic()

@@ -122,6 +122,7 @@ class Cursor:
 
     def _seek(self, file: InputFile, row: int) -> None:
         """Start reading at the row group that holds this row."""
+        self._batches = iter(())  # what the last group's reader holds goes before the next one's comes
         if self._at is None or self._at.file is not file:
             self.close()
             self._at = _Opened(file, open_parquet(file.path), self._columns)
