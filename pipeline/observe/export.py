@@ -148,10 +148,10 @@ def _values(column: Any) -> list[Any]:
 
 
 def _cell(value: Any) -> str:
-    value = _plain(value)
+    if value is None:
+        return ""
+    value = value if type(value) is str else _plain(value)  # nearly every cell is text
     match value:
-        case None:
-            return ""
         case bool():
             return "true" if value else "false"
         case dict() | list():
@@ -162,6 +162,8 @@ def _cell(value: Any) -> str:
 
 def _plain(value: Any) -> Any:
     """Make a value fit for JSON: bytes in base64, decimals as text, a map's pairs as an object."""
+    if value is None or type(value) in (str, int, float):  # nearly all of them
+        return value
     match value:
         case bytes():
             return pybase64.b64encode(value).decode()
