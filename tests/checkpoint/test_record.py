@@ -271,7 +271,7 @@ def test_open_bytes_falls_when_parts_are_sealed(desk_of_file: Desk) -> None:
     record.close()
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     order=st.permutations(range(23)), cuts=st.lists(st.integers(1, 6), min_size=1, max_size=23), bad=st.sets(st.integers(0, 22))
 )

@@ -146,7 +146,7 @@ def test_a_missing_config_is_named(tmp_path):
     assert "no such file" in message_of(tmp_path / "none.yaml")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.binary(max_size=200))
 def test_any_bytes_give_a_config_or_a_config_error(tmp_path_factory, content):
     path = tmp_path_factory.mktemp("fuzz") / "job.yaml"
@@ -311,7 +311,7 @@ def test_an_error_cannot_move_the_cursor(write):
     assert "\x1b" not in message_of(write(GOOD + '"lim\\e]0;its": 3\n'))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6),

@@ -94,7 +94,7 @@ SCALARS = ("a", "b", "1", "1.5", ".", ":", "~", "null", "true", "2024-01-01", "2
 PIECES = st.sampled_from([*STRUCTURE, *SURPRISES, *SCALARS])
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.lists(PIECES, max_size=25).map("".join))
 def test_any_text_gives_plain_values_or_a_config_error(text):
     try:

@@ -710,7 +710,7 @@ def test_a_row_that_may_not_be_sent_again_does_not_keep_the_next_part_closed():
     assert (seen.result.stopped, set(seen.failed)) == (None, {19})
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     data=st.lists(st.sampled_from([200, 200, 200, 200, 400, 429, 500, 503]), min_size=40, max_size=200),
     rows=st.integers(1, 120),
@@ -730,7 +730,7 @@ def test_every_row_ends_once_or_the_run_is_stopped(data, rows, concurrency):
         assert seen.result.stop_code == 3
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(cut=st.floats(0.1, 60.0), seed=st.integers(0, 1000))
 def test_a_run_stopped_anywhere_and_resumed_equals_an_undisturbed_one(cut, seed):
     def script(row: int, nth: int, now: float) -> Answer:

@@ -28,7 +28,7 @@ def write(folder, sizes, group=10):
     return paths
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     sizes=st.lists(st.integers(0, 40), min_size=1, max_size=4),
     group=st.integers(1, 50),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.core.errors import InputChangedError, SourceError
@@ -57,7 +57,6 @@ def test_rows_are_numbered_over_all_files(files):
     assert kept(made, 0, 105)["id"].to_pylist() == list(range(105))
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.lists(st.integers(0, 105), min_size=2, max_size=6, unique=True).map(sorted),

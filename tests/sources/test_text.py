@@ -90,7 +90,7 @@ def test_mistakes_are_named_by_line(tmp_path, content, options, words):
         assert word in str(error.value)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.lists(st.text(st.characters(codec="utf-8"), max_size=8), min_size=2, max_size=2), max_size=20))
 def test_what_the_csv_module_writes_is_read_back(tmp_path_factory, cells):
     text = io.StringIO(newline="")
