@@ -21,6 +21,9 @@ from pipeline.sources.wording import reason, shown
 # A row leaves its batch as it is asked, and a batch of pictures is held several times over on the way: as Arrow's, as Python's,
 # in the feed. With 8 MB a run over pictures took 350 MB, with 2 MB 250, in the same time.
 BATCH_BYTES = 2 << 20
+# What a batch may come to at worst by a file's metadata, before its dictionaries are looked at: for pictures that look costs
+# as much as reading them, and a group of a hundred of them stays below.
+_MOST_UNSEEN_BYTES = 256 << 20
 _BUFFER_BYTES = 1 << 20
 _CELL_BYTES = 4
 _OFFSET_BYTES = {pa.string().id: 4, pa.binary().id: 4, pa.large_string().id: 8, pa.large_binary().id: 8}
@@ -177,7 +180,7 @@ class _Opened:
             total += max(chunk.total_uncompressed_size, chunk.num_values * _CELL_BYTES)
             if chunk.has_dictionary_page and chunk.physical_type.endswith("BYTE_ARRAY"):
                 repeated += chunk.total_uncompressed_size * -(-chunk.num_values // rows)
-        if repeated * min(self._batch_rows(total // rows), rows) > 4 * BATCH_BYTES:
+        if repeated * min(self._batch_rows(total // rows), rows) > _MOST_UNSEEN_BYTES:
             return total // rows + self._widest(group)
         return total // rows
 
