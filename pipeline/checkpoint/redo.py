@@ -6,7 +6,7 @@ from pipeline.checkpoint.book import Book
 from pipeline.checkpoint.layout import Layout
 from pipeline.checkpoint.rows import part_outcomes
 from pipeline.core.empty import is_empty
-from pipeline.core.tally import Tally
+from pipeline.core.tally import OTHER_REASONS, Tally
 from pipeline.core.types import Outcome, Reply
 
 LENGTH = "length"
@@ -45,6 +45,6 @@ def _may_hold(tally: Tally, kinds: Collection[str] | None) -> bool:
     counted = tally.errors.keys() & kinds
     return (
         any(tally.errors[kind] > 0 for kind in counted)
-        or (LENGTH in kinds and tally.finish_reasons["length"] > 0)
+        or (LENGTH in kinds and any(tally.finish_reasons[each] > 0 for each in ("length", OTHER_REASONS)))
         or (EMPTY in kinds and tally.empty > 0)
     )

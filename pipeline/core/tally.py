@@ -14,6 +14,9 @@ from pipeline.core.types import Outcome, Reply
 # Latencies are counted in buckets that grow by 5 % each, from 1 ms: a percentile is right to 2.5 %, in about 200 integers.
 _BUCKET_GROWTH = math.log(1.05)
 _FIRST_BUCKET_S = 0.001
+# Finish reasons counted by name; an endpoint that gives every row one of its own has the rest counted together.
+MOST_REASONS = 100
+OTHER_REASONS = "others"
 
 
 @dataclass(slots=True)
@@ -46,6 +49,7 @@ class Tally:
                 self.prompt_tokens += sign * (usage.prompt or 0)
                 self.completion_tokens += sign * (usage.completion or 0)
                 self.finish_reasons[reason or "none"] += sign
+                self._bound_reasons()
             case fault:
                 self.failed += sign
                 self.errors[fault.error_kind] += sign
@@ -78,6 +82,7 @@ class Tally:
         if not all(texts):
             self.empty += sum(is_empty(text, extra) for text, extra in zip(texts, extras, strict=True))
         self.finish_reasons.update([each or "none" for each in finish_reasons])
+        self._bound_reasons()
         self.prompt_tokens += sum(filter(None, prompt_tokens))
         self.completion_tokens += sum(filter(None, completion_tokens))
 
@@ -99,6 +104,12 @@ class Tally:
                     mine[key] += sign * count
             else:
                 setattr(self, each.name, mine + sign * theirs)
+        self._bound_reasons()
+
+    def _bound_reasons(self) -> None:
+        if len(self.finish_reasons) > MOST_REASONS + 1:
+            rest = [self.finish_reasons.pop(reason) for reason in [*self.finish_reasons][MOST_REASONS:]]
+            self.finish_reasons[OTHER_REASONS] += sum(rest)
 
     def latency(self, share: float) -> float | None:
         """Give the latency in seconds that `share` of the sends stayed below, or None when nothing was sent."""

@@ -81,6 +81,18 @@ def test_rows_are_found_wherever_their_outcome_lies(desk: Desk, kinds: list[str]
     assert rows_left(desk, kinds, state) == expected
 
 
+def test_a_row_cut_off_is_found_also_among_reasons_too_many_to_count(tmp_path) -> None:
+    def answer(row: int) -> Outcome:
+        return ok(row, finish_reason="length" if row == 250 else f"reason {row}")
+
+    desk = Desk(tmp_path / "job", rows=300, part_rows=300, batch=100, answer=answer).make()
+    record = desk.open()
+    desk.ask(record)
+    assert record.tally().finish_reasons["length"] == 0  # counted with others
+    assert record.redo(["length"]) == 1
+    record.close()
+
+
 def test_a_retry_keeps_ok_rows_adds_attempts_and_counts_each_row_once(desk: Desk) -> None:
     desk.answer = mixed
     desk.run()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.core.tally import Tally, Traffic, summarize
+from pipeline.core.tally import MOST_REASONS, OTHER_REASONS, Tally, Traffic, summarize
 from pipeline.core.types import Fault, FaultKind, Outcome, Reply, Usage
 
 replies = st.builds(
@@ -53,6 +53,22 @@ def test_counting_many_at_once_equals_adding_each(some):
     tally = Tally()
     tally.add_all(some)
     assert tally == tally_of(some)
+
+
+def test_an_endpoint_that_names_a_new_finish_reason_every_time_fills_no_memory():
+    some = [Outcome(row, 1, 0.1, Reply("x", f"reason {row}")) for row in range(5 * MOST_REASONS)]
+    tally, merged = Tally(), Tally()
+    tally.add_all(some)
+    for outcome in some:
+        merged.merge(tally_of([outcome]))
+    for each in (tally, tally_of(some), merged):
+        assert len(each.finish_reasons) <= MOST_REASONS + 1
+        assert sum(each.finish_reasons.values()) == each.ok == len(some)
+        assert each.finish_reasons["reason 0"] == 1
+        assert each.finish_reasons[OTHER_REASONS] >= 4 * MOST_REASONS - 1
+    for outcome in some:
+        tally.add(outcome, -1)
+    assert not any(tally.finish_reasons.values())
 
 
 @given(outcomes)
