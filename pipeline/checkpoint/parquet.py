@@ -17,8 +17,9 @@ from pipeline.core.errors import DamagedError
 
 METADATA_KEY = "rowcall"
 
-# A row group closes at these many bytes, or at a part's end once it has these many rows: neither tiny nor huge.
-GROUP_BYTES = 32 << 20
+# A row group closes at these many bytes, or at a part's end once it has these many rows: neither tiny nor huge. While one of
+# pictures is written it is in memory as rows, as a dictionary and as a page.
+GROUP_BYTES = 16 << 20
 GROUP_ROWS = 8192
 
 _BATCH_BYTES = 8 << 20
