@@ -25,11 +25,12 @@ def main(arguments: list[str]) -> int:
     client, server, placed = machine.cores()
     with machine.folder_on_disk() as folder:
         sizes = TINY if options.tiny else Sizes()
+        disk = machine.disk(folder)
         bench = Bench(folder, client, Endpoints(folder, server, nginx), sizes, options.rounds)
         for name in options.workload or WORKLOADS:
             WORKLOADS[name](bench)
     print(f"Seen on {machine.described()}; load {load:.1f} before it began.")
-    print(f"{answered_by(nginx)}; {placed}. {_rounds(options.rounds, began)}\n")
+    print(f"{answered_by(nginx)}; {placed}; {disk}.{_capacities(bench)} {_rounds(options.rounds, began)}\n")
     print("\n".join((*table.measurements(bench.measured), "", *table.figures(bench.figures))))
     return 0
 
@@ -41,6 +42,11 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--no-nginx", action="store_true", help="ask a small server of our own in its stead; installs nothing")
     parser.add_argument("--tiny", action="store_true", help="a few rows each, to see that it runs")
     return parser
+
+
+def _capacities(bench: Bench) -> str:
+    each = ", ".join(f"{count:,.0f} of {name}" for name, count in bench.capacities.items())
+    return f" By the CPU time it used, the server has room a second for {each}." if each else ""
 
 
 def _rounds(rounds: int, began: float) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.bench.machine import nginx_version
+from tests.bench.machine import cpu_seconds, nginx_version
 from tests.bench.server import ANSWER
 
 # One process, so that one id ends it. Temporary files lie in its own folder: the ones it was built with are root's.
@@ -36,6 +36,11 @@ class Endpoints:
         self._folder = folder
         self._core = core
         self._nginx = nginx
+        self._pid = 0
+
+    def cpu(self) -> float:
+        """Give the CPU seconds that the server now running has used since it started; 0 where the system does not say."""
+        return cpu_seconds(self._pid)
 
     @contextmanager
     def at_once(self) -> Iterator[str]:
@@ -67,6 +72,7 @@ class Endpoints:
         try:
             if self._core:
                 os.sched_setaffinity(process.pid, [int(self._core)])
+            self._pid = process.pid
             yield process
         finally:
             process.terminate()

@@ -29,7 +29,7 @@ def test_each_workload_gives_its_figures_beside_their_goals(name: str, capfd: py
     assert said.startswith("Seen on ")
     measured, figures = said.split("\n\n")[1:]
     assert measured.startswith("| workload |") and "| rowcall |" in measured
-    assert (figures.startswith("| figure | goal |") and "≥" in figures) or "≤" in figures
+    assert figures.startswith("| figure | goal |") and ("≥" in figures or "≤" in figures)
 
 
 @pytest.mark.parametrize(

@@ -47,13 +47,22 @@ class Bench:
     rounds: int
     measured: list[Measured] = field(default_factory=list)
     figures: list[Figure] = field(default_factory=list)
+    capacities: dict[str, float] = field(default_factory=dict)
 
     def compare(self, workload: str, clients: Mapping[str, Client], rounds: int | None = None) -> dict[str, Rounds]:
         print(workload, file=sys.stderr, flush=True)
-        seen = in_alternation(clients, rounds or self.rounds)
+        rounds, used = rounds or self.rounds, self.endpoints.cpu()
+        seen = in_alternation(clients, rounds)
+        self._note_capacity(workload, rounds * sum(each.rows for each in clients.values()), self.endpoints.cpu() - used)
         for name, each in seen.items():
             self.measured.append(Measured(workload, name, each, seen.get(BARE)))
         return seen
+
+    def _note_capacity(self, workload: str, requests: int, cpu: float) -> None:
+        """Keep how many such requests a second the server's core has room for, by what it used for these."""
+        if cpu > 0.05:  # five ticks of the clock by which CPU time is told
+            name = workload.partition(":")[0]
+            self.capacities[name] = min(requests / cpu, self.capacities.get(name, requests / cpu))
 
     def bare(self, source: Path, url: str, rows: int, concurrency: int) -> Client:
         return self._loop("bare", source, url, rows, concurrency)
@@ -129,7 +138,10 @@ def b(bench: Bench) -> None:
         name = f"B: {rows:,} text rows, {delay:g} s delay, {width:,} at a time"
         seen = bench.compare(name, bench.both(source, url, rows, width), min(bench.rounds, 3))
     share, theirs = (seen[name].per_second * ideal / rows for name in (ROWCALL, BARE))
-    bench.found(f"B: share of the ideal {ideal:g} s", "≥ 0.93", f"{share:.2f} (bare loop {theirs:.2f})", share >= 0.93)
+    # Its first row is asked alone, so that a wrong key costs one request and not a thousand: one delay more.
+    together = ideal / (ideal / share - delay)
+    said = f"{share:.2f} ({together:.2f} but for the first row, asked alone; bare loop {theirs:.2f})"
+    bench.found(f"B: share of the ideal {ideal:g} s", "≥ 0.93", said, share >= 0.93)
 
 
 def c(bench: Bench) -> None:
