@@ -8,9 +8,9 @@ from tests.bench.__main__ import main
 from tests.bench.calls import calls_a_row
 from tests.bench.workloads import WORKLOADS, ideal_seconds
 
-# Python 3.11 gave 337, and 352 to 353 at each of five tries before that. Who makes a row cheaper lowers this; what is worth more
-# calls may raise it, with the reason beside it.
-MOST_CALLS_A_ROW = 455
+# Python 3.11 gave 334 and 335 at each of six tries; this is 1.35 times that. Who makes a row cheaper lowers it; what is worth
+# more calls may raise it, with the reason beside it.
+MOST_CALLS_A_ROW = 450
 
 
 @pytest.mark.slow
