@@ -45,7 +45,8 @@ def _options() -> argparse.ArgumentParser:
 
 
 def _capacities(bench: Bench) -> str:
-    each = ", ".join(f"{count:,.0f} of {name}" for name, count in bench.capacities.items())
+    # Two digits are what ticks of 10 ms can bear.
+    each = ", ".join(f"{float(f'{count:.2g}'):,.0f} of {name}" for name, count in bench.capacities.items())
     return f" By the CPU time it used, the server has room a second for {each}." if each else ""
 
 
