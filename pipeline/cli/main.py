@@ -23,8 +23,6 @@ VERBS = {
     "init": "Write a commented config to start from.",
     "simulate": "Serve a mock endpoint, to rehearse a job at no cost.",
 }
-# Verbs that read and write Parquet, and compute nothing.
-_ROWS_ONLY = {"run", "check", "status", "export"}
 USAGE_ERROR = 2
 BUG = 70
 MOST_ERROR_CHARS = 4000
@@ -41,7 +39,7 @@ class Verbs(click.Group):
         if name not in VERBS:
             return None
         arrow_sparingly()
-        with quickly(rows_only=name in _ROWS_ONLY):
+        with quickly(rows_only=False):
             command: click.Command = importlib.import_module(f"pipeline.cli.{name}").command
         return command
 
