@@ -1,6 +1,6 @@
 """The seams: what each stage asks of the next. Read this file to know the product.
 
-    Source -> Row -> Render -> Prompt -> Provider.encode -> Request -> Transport -> Response -> Provider.decode
+    Source -> Row -> Render -> Prompt -> Prepare -> Provider.encode -> Request -> Transport -> Response -> Provider.decode
            -> Reply | Fault -> decide() -> Outcome -> Journal -> part -> output
 
 Rows come numbered; each ends as exactly one Outcome; an outcome counts once the journal says it is on disk.
@@ -36,6 +36,27 @@ class Render(Protocol):
 
     def __call__(self, row: Row) -> Prompt:
         """Raise BadRowError if this row cannot be asked."""
+
+
+class Fetch(Protocol):
+    """A picture's address -> its bytes, not yet looked at."""
+
+    async def __call__(self, url: str) -> bytes:
+        """Raise BadRowError if this picture cannot be had, StoppedError if none can: the row is then still to do."""
+
+
+class Shrink(Protocol):
+    """A picture's bytes -> those that are sent instead of them."""
+
+    async def __call__(self, data: bytes) -> bytes:
+        """Give equal bytes for equal bytes. Raise BadRowError if it is no picture that can be read."""
+
+
+class Prepare(Protocol):
+    """What a prompt's pictures need before they are sent, such as fetching and shrinking. Holds no slot meanwhile."""
+
+    async def __call__(self, prompt: Prompt) -> Prompt:
+        """Raise BadRowError if this row cannot be asked, another RowcallError if none can."""
 
 
 class Provider(Protocol):

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pipeline.core.adaptive import AdaptiveLimit
 from pipeline.core.budget import Budget
 from pipeline.core.errors import RowcallError
-from pipeline.core.interfaces import Journal, Observer, Provider, Render, Source, Transport
+from pipeline.core.interfaces import Journal, Observer, Prepare, Provider, Render, Source, Transport
 from pipeline.core.pace import Pace
 from pipeline.core.parts import rows_in
 from pipeline.core.systematic import Systematic
@@ -50,6 +50,7 @@ class Run:
         clock: Clock = REAL_TIME,
         lacking: Lacking = lambda: None,
         rekeyed: Callable[[], bool] = lambda: False,
+        prepare: Prepare | None = None,
     ) -> None:
         self._work = work
         self._settings = settings
@@ -61,7 +62,7 @@ class Run:
         self._stop = stop
         self._threads = threads
         self._clock = clock
-        self._builder = Builder(render, provider, threads.render)
+        self._builder = Builder(render, provider, threads.render, prepare)
         self._books = Books(work.tally, rows=work.rows, again=work.again, now=clock.now, wall=clock.wall)
         self._feed = Feed(concurrency=settings.concurrency, now=clock.now, when_full=self._look_for_standstill)
         self._limit = AdaptiveLimit(settings.concurrency, adaptive=settings.adaptive)

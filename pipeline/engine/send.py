@@ -3,12 +3,16 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Executor
+from typing import TypeVar
 
 from pipeline.core.errors import BadRowError
-from pipeline.core.interfaces import Provider, Render, Transport
+from pipeline.core.interfaces import Prepare, Provider, Render, Transport
 from pipeline.core.quota import Quotas
 from pipeline.core.types import Fault, FaultKind, Reply, Request, Row
 from pipeline.core.values import value
+
+A = TypeVar("A")
+B = TypeVar("B")
 
 # A stale connection shows within a round trip. One that breaks later broke over work on this request.
 STALE_WITHIN_S = 1.0
@@ -32,22 +36,27 @@ class Sent:
 class Builder:
     """Row -> Request, on the loop, or in a thread where rendering reads files."""
 
-    def __init__(self, render: Render, provider: Provider, thread: Executor | None) -> None:
+    def __init__(self, render: Render, provider: Provider, thread: Executor | None, prepare: Prepare | None = None) -> None:
         self._render = render
         self._provider = provider
         self._thread = thread
+        self._prepare = prepare
 
     async def build(self, row: Row) -> Request | Fault:
         """Give the request, or the fault `bad_row`."""
-        if self._thread is None:
-            return self._build(row)
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._build, row)
-
-    def _build(self, row: Row) -> Request | Fault:
         try:
-            return self._provider.encode(self._render(row))
+            if self._prepare is None:
+                return self._build(row) if self._thread is None else await self._aside(self._build, row)
+            prompt = await self._prepare(await self._aside(self._render, row))
+            return await self._aside(self._provider.encode, prompt)
         except BadRowError as error:
             return Fault(FaultKind.REJECTED, "bad_row", str(error))
+
+    def _build(self, row: Row) -> Request:
+        return self._provider.encode(self._render(row))
+
+    async def _aside(self, work: Callable[[A], B], what: A) -> B:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work, what)
 
 
 async def send(request: Request, transport: Transport, provider: Provider, *, now: Callable[[], float], may_resend: bool) -> Sent:

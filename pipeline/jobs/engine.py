@@ -20,6 +20,7 @@ from pipeline.engine.threads import Threads
 from pipeline.engine.work import Result, Work
 from pipeline.jobs import inputs, signals
 from pipeline.jobs.job import Job
+from pipeline.jobs.pictures import preparing
 from pipeline.jobs.watch import Both, ProgressFile
 from pipeline.jobs.wiring import Endpoint, build_endpoint, engine_settings
 from pipeline.prompts import Renderer
@@ -88,7 +89,10 @@ class Engine:
         self.interrupts.ask = ask
         threads = Threads.start(render=self.renderer.blocking)
         try:
-            async with HttpTransport(endpoint.transport, scrub=endpoint.redactor.scrub, notice=self.observer.notice) as transport:
+            async with (
+                HttpTransport(endpoint.transport, scrub=endpoint.redactor.scrub, notice=self.observer.notice) as transport,
+                preparing(self.job.config) as prepare,
+            ):
                 run = Run(
                     Work(todo.parts, todo.rows, self.record.tally(), todo.again),
                     engine_settings(self.job.config, deadline=self.job.deadline),
@@ -102,6 +106,7 @@ class Engine:
                     threads=threads,
                     lacking=self.room.lacking,
                     rekeyed=endpoint.rekeyed,
+                    prepare=prepare,
                 )
                 with _rarely_collecting():
                     return await run.go()

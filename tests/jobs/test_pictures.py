@@ -1,0 +1,54 @@
+"""What is done to a prompt's pictures between rendering and sending."""
+
+import asyncio
+
+import pytest
+
+from pipeline.core.errors import BadRowError
+from pipeline.core.types import Image, Message, Prompt
+from pipeline.jobs.pictures import Pictures
+
+URL = "https://pictures.example/cat.png"
+
+
+async def fetched(url: str) -> bytes:
+    return f"fetched {url}".encode()
+
+
+async def halved(data: bytes) -> bytes:
+    return data[: len(data) // 2]
+
+
+def read(data: bytes) -> Image:
+    if not data:
+        raise BadRowError("the image is empty")
+    return Image("image/png", data)
+
+
+def prepared(pictures: Pictures, *parts: object) -> tuple[object, ...]:
+    prompt = Prompt(3, (Message("system", ("Say what you see.",)), Message("user", parts)))  # type: ignore[arg-type]
+    done = asyncio.run(pictures(prompt))  # type: ignore[arg-type]
+    assert (done.row, done.messages[0]) == (3, prompt.messages[0])
+    return done.messages[1].parts
+
+
+def test_an_address_is_fetched_and_then_shrunk() -> None:
+    parts = prepared(Pictures(read, fetch=fetched, shrink=halved), "Describe:", Image(url=URL))
+    assert parts == ("Describe:", Image("image/png", f"fetched {URL}".encode()[: (8 + len(URL)) // 2]))
+
+
+def test_an_address_is_passed_on_where_nothing_fetches() -> None:
+    assert prepared(Pictures(read, shrink=halved), Image(url=URL)) == (Image(url=URL),)
+
+
+def test_what_is_fetched_but_is_no_picture_fails_its_row() -> None:
+    async def nothing(url: str) -> bytes:
+        return b""
+
+    with pytest.raises(BadRowError, match="empty"):
+        prepared(Pictures(read, fetch=nothing), Image(url=URL))
+
+
+def test_a_block_of_the_users_own_is_passed_on_unread() -> None:
+    block = {"type": "image_url", "image_url": {"url": URL}}
+    assert prepared(Pictures(read, fetch=fetched), block) == (block,)
