@@ -32,6 +32,22 @@ class Image:
     url: str | None = field(default=None, repr=False)
 
 
+@value(frozen=True, slots=True)
+class Slice:
+    """A cell that lies in a file and is read when its row is asked: `size` bytes from `offset`.
+
+    It comes from the source alone, never from data. With `root` the file must be a regular one below that folder once all links
+    are followed, for names in a folder of pictures are anybody's; `file` is then relative to `root`, else absolute.
+    `stat` (size, mtime_ns, inode) is the file's as it was when it was indexed, None where any content will do.
+    """
+
+    file: str
+    offset: int
+    size: int
+    root: str | None = None
+    stat: tuple[int, int, int] | None = None
+
+
 Content = str | Image | Mapping[str, object]
 
 
