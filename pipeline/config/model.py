@@ -170,6 +170,9 @@ class Limits(Section):
     adaptive: bool = Field(
         True, description="find out by being throttled how much at once and, where no limit is set here, how fast"
     )
+    megabytes_in_flight: Positive = Field(
+        384, description="of rows and request bodies held at once; with large pictures fewer requests are in flight"
+    )
     requests_per_minute: Positive | None = Field(None, description="started per minute at most; null: learned from the answers")
     tokens_per_minute: Positive | None = Field(
         None, description="estimated tokens started per minute at most; null: learned where answers say what is left"

@@ -14,6 +14,7 @@ from pipeline.core.tally import Tally
 from pipeline.core.types import Fault, Outcome, Part, Reply, Row
 from pipeline.engine.awake import Awake
 from pipeline.engine.books import Books
+from pipeline.engine.bulk import Bulk, Load
 from pipeline.engine.feed import Feed, Task
 from pipeline.engine.gate import Gate
 from pipeline.engine.guards import Guards
@@ -102,6 +103,7 @@ class Run:
             in_doubt=lambda: self._guards.in_doubt,
         )
         self._spending = Spending(_budget(settings, work.tally.cost), stop)
+        self._bulk = Bulk(settings.most_held_bytes, builders=settings.builders or settings.concurrency)
         self._posting: set[asyncio.Task[None]] = set()
 
     async def go(self) -> Result:
@@ -114,7 +116,8 @@ class Run:
             background.create_task(self._sealing.run())
             async with asyncio.TaskGroup() as crew:
                 crew.create_task(self._feed_rows())
-                for _ in range(self._settings.concurrency):
+                # The gate says how many ask. Those beyond it read, fetch and shrink meanwhile.
+                for _ in range(self._settings.concurrency + self._settings.ahead):
                     crew.create_task(self._work_off())
             self._recorder.close()
             await self._sealing.close()
@@ -182,14 +185,20 @@ class Run:
         """
         worker = asyncio.current_task()
         assert worker is not None
-        while (task := await self._feed.take()) is not None:
+        while True:
+            load = await self._bulk.enter()
             try:
-                await self._ask(task, worker)
+                task = await self._feed.take()
+                if task is None:
+                    return
+                await self._ask(task, load, worker)
             except Stopped:
                 return
+            finally:
+                self._bulk.leave(load)
             self._look_for_standstill()
 
-    async def _ask(self, task: Task, worker: asyncio.Task[None]) -> None:
+    async def _ask(self, task: Task, load: Load, worker: asyncio.Task[None]) -> None:
         if task.verdict is not None:  # it was withheld, and nothing came up in its favour
             return await self._end(task, Outcome(task.row.index, task.attempts, task.verdict.elapsed, task.verdict.result))
         try:
@@ -200,6 +209,7 @@ class Run:
             raise Stopped from None
         if isinstance(request, Fault):
             return await self._end(task, Outcome(task.row.index, task.attempts, None, request))
+        self._bulk.built(load, task.row.size + len(request.body))
         alone = await self._gate.enter(request.tokens)
         try:
             bill = await self._spending.open(request.tokens)

@@ -16,6 +16,9 @@ class Settings:
 
     `adaptive`: find out how much at once, and how fast, where no limit is set. `max_cost` is in the currency of `pricing`;
     `most_completion` the completion tokens that each of a request's `choices` may come to.
+
+    `most_held_bytes` bounds the rows and bodies held at once, see bulk.py; at most so many `builders` take up rows meanwhile
+    (None: `concurrency`). `ahead`: rows that are made ready beyond those that are asked.
     """
 
     concurrency: int
@@ -32,6 +35,9 @@ class Settings:
     max_cost: float | None = None
     most_completion: int = 0
     choices: int = 1
+    most_held_bytes: int = 384 * 2**20
+    builders: int | None = None
+    ahead: int = 0
 
 
 @dataclass(frozen=True, slots=True)

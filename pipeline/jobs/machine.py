@@ -29,13 +29,13 @@ def make_room_for(concurrency: int, *, embedded: bool = False) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
 
-def tell_of_memory(concurrency: int, largest_request: int, notice: Callable[[str], None], *, memory: int | None = None) -> None:
-    """Warn if requests of `largest_request` bytes, all in flight at once and answered at full length, would not fit.
+def tell_of_memory(concurrency: int, most_held: int, notice: Callable[[str], None], *, memory: int | None = None) -> None:
+    """Warn if `most_held` bytes of requests in flight, all answered at full length, would not fit.
 
     `memory` is in bytes; None: what this machine has.
     """
     memory = memory or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    worst = concurrency * (largest_request + MOST_BODY_BYTES)
+    worst = most_held + concurrency * MOST_BODY_BYTES
     if worst > memory:
         notice(
             f"limits.concurrency: {concurrency:,} requests at once could take {worst / 1e9:,.1f} GB at worst, if every reply is"

@@ -34,7 +34,7 @@ from pipeline.jobs.job import Job
 from pipeline.jobs.machine import make_room_for, tell_of_memory, tell_of_proxies
 from pipeline.jobs.place import layout_of
 from pipeline.jobs.watch import ProgressFile, Unwatched
-from pipeline.jobs.wiring import Endpoint, build_endpoint, build_renderer, largest_request, room_of
+from pipeline.jobs.wiring import Endpoint, build_endpoint, build_renderer, most_held, room_of
 from pipeline.prompts import Renderer
 from pipeline.sources import head
 from pipeline.sources.parquet import schema_of
@@ -237,7 +237,7 @@ class _Execution:
         )
         if todo.parts and config.endpoint.provider != "simulated":
             tell_of_proxies(config.endpoint.proxy, os.environ, self._observer.notice)
-            tell_of_memory(config.limits.concurrency, largest_request(config), self._observer.notice)
+            tell_of_memory(config.limits.concurrency, most_held(config), self._observer.notice)
         result: Result | None = None
         progress = ProgressFile(self._layout, record, self._job.limit, Pricing(**config.pricing.model_dump()).known)
         try:

@@ -18,6 +18,7 @@ from pipeline.core.redact import Redactor
 from pipeline.core.retry import RetryPolicy
 from pipeline.core.tokens import most_completion
 from pipeline.engine.settings import Settings, TransportSettings
+from pipeline.engine.threads import RENDER_THREADS
 from pipeline.jobs.deadline import deadline_of
 from pipeline.prompts import PromptSettings, Renderer, build_render
 from pipeline.prompts.sandbox import MOST_BYTES
@@ -130,10 +131,17 @@ def room_of(config: Config, record: Record) -> Room:
     return Room(record, concurrency=config.limits.concurrency, least=None if least is None else int(least * 2**20))
 
 
-def largest_request(config: Config) -> int:
-    """Give the bytes that a row with one image of the largest size, or a text of the largest, takes while it is in flight."""
+def most_held(config: Config) -> int:
+    """Give the most bytes that rows and bodies can take at once, each with one image of the largest size or the longest text."""
     # The row's own bytes, and the body with them in base64.
-    return int(config.images.max_megabytes * 1e6 * 7 / 3) if config.prompt.images else 2 * MOST_BYTES
+    largest = int(config.images.max_megabytes * 1e6 * 7 / 3) if config.prompt.images else 2 * MOST_BYTES
+    bound = int(config.limits.megabytes_in_flight * 2**20) + _builders(config) * largest
+    return min(config.limits.concurrency * largest, bound)
+
+
+def _builders(config: Config) -> int:
+    """Give how many rows may be taken up before it is known how large their bodies are: a text's is small beside the bound."""
+    return RENDER_THREADS if config.prompt.images or config.prompt.messages else config.limits.concurrency
 
 
 def engine_settings(config: Config, *, deadline: float | None) -> Settings:
@@ -161,4 +169,7 @@ def engine_settings(config: Config, *, deadline: float | None) -> Settings:
         max_cost=config.stop.max_cost,
         most_completion=most_completion(config.request) or 0,
         choices=choices if isinstance(choices := config.request.get("n"), int) else 1,
+        most_held_bytes=int(config.limits.megabytes_in_flight * 2**20),
+        builders=_builders(config),
+        ahead=RENDER_THREADS if config.prompt.images else 0,
     )

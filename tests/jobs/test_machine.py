@@ -62,5 +62,5 @@ def test_any_other_deadline_is_refused(text):
 @pytest.mark.parametrize(("concurrency", "told"), [(8, False), (1000, True)])
 def test_what_could_fill_the_memory_is_told_of(concurrency, told):
     lines: list[str] = []
-    tell_of_memory(concurrency, 2_000_000, lines.append, memory=8 * 10**9)
+    tell_of_memory(concurrency, concurrency * 2_000_000, lines.append, memory=8 * 10**9)
     assert [all(word in line for word in ("limits.concurrency", "35.6 GB", "8.0 GB")) for line in lines] == [True] * told
