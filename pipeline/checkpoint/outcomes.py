@@ -33,7 +33,7 @@ _INT64 = 2**63
 
 def entries(outcomes: Sequence[Outcome]) -> list[Entry]:
     """Give outcomes as the journal's rows: number, body, checksum of both."""
-    return [(each.row, body := encode(each), crc32(body, each.row & 0xFFFFFFFF)) for each in outcomes]
+    return [(each.row, body := encode(each), checksum(each.row, body)) for each in outcomes]
 
 
 def encode(outcome: Outcome) -> bytes:
@@ -74,7 +74,7 @@ def checksum(id_: int, body: bytes) -> int:
 
 def prove(row: int, body: bytes, crc: int) -> None:
     """Raise DamagedError if this is not what was stored for this row."""
-    if not isinstance(body, bytes) or crc32(body, row & 0xFFFFFFFF) != crc:
+    if not isinstance(body, bytes) or checksum(row, body) != crc:
         raise DamagedError(f"the journal is damaged at row {row}: the outcome recorded for it fails its checksum")
 
 

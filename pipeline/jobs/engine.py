@@ -120,13 +120,14 @@ class Engine:
 @contextmanager
 def _rarely_collecting() -> Iterator[None]:
     """Keep Python from looking through everything that was imported, again and again: 30 of 160 us a row."""
-    before = gc.get_threshold()
+    before, frozen = gc.get_threshold(), gc.get_freeze_count()
     gc.set_threshold(max(GARBAGE_EVERY, before[0]) if before[0] else 0, *before[1:])  # 0: whoever calls us wants none
     gc.freeze()
     try:
         yield
     finally:
-        gc.unfreeze()
+        if not frozen:  # what a program that calls us has frozen stays so
+            gc.unfreeze()
         gc.set_threshold(*before)
 
 
