@@ -52,6 +52,9 @@ def _lines(it: "Preview") -> list[str]:
         lines.append(f"  and {count(len(it.bad_rows) - _MOST_BAD_SHOWN)} more")
     if it.images:
         lines.append(f"images in these rows: {count(it.images)}, {it.image_bytes / 1e6:.1f} MB")
+    if it.smaller:
+        each = [f"{before / 1e3:,.0f} kB become {after / 1e3:,.0f} kB" for before, after in it.smaller[:_MOST_BAD_SHOWN]]
+        lines.append(f"the first request's images: {', '.join(each)}{', …' if len(it.smaller) > _MOST_BAD_SHOWN else ''}")
     asked = it.looked_at - len(it.bad_rows)
     if asked:
         lines.append(f"estimate: about {short(it.tokens * it.left // asked)} tokens for the rows to do, replies at their longest")

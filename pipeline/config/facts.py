@@ -30,6 +30,9 @@ def facts_of(config: Config, url: str) -> dict[str, str]:
         "output.prefix": config.output.prefix,
         "input.csv": config.input.csv.model_dump(mode="json"),
     }
+    # What a job recorded before these keys were known did not do, it does not do now: unset they are no facts.
+    made = {f"images.{key}": getattr(config.images, key) for key in ("max_side", "format", "quality", "detail")}
+    stated |= {name: value for name, value in made.items() if value is not None}
     return {name: json.dumps(value, sort_keys=True, ensure_ascii=False, default=str) for name, value in stated.items()}
 
 

@@ -83,6 +83,31 @@ class Images(Section):
     root: LocalPath | None = Field(None, description="folder of image paths; nothing outside it is read")
     urls: Literal["pass"] = Field("pass", description="pass: the endpoint fetches http(s) URLs itself")
     max_megabytes: Positive = Field(20, description="a larger image makes its row a bad_row")
+    max_side: Annotated[int, Field(ge=16, le=65_500)] | None = Field(
+        None, description="shrink to this many pixels along the longer side; null: sent as they are; needs rowcall[images]"
+    )
+    format: Literal["jpeg"] | None = Field(None, description="what they are sent as; null: as they are; needs rowcall[images]")
+    quality: Annotated[int, Field(ge=1, le=95)] | None = Field(
+        None, description="of the JPEG and WebP that shrinking makes, 1 to 95; null: 85; needs max_side or format"
+    )
+    max_megapixels: Annotated[Positive, Field(le=1000)] = Field(
+        40, description="a picture of more is not decoded to shrink it: its row is a bad_row"
+    )
+    detail: Literal["low", "high", "auto"] | None = Field(
+        None, description="how closely the model looks, for providers that let a request say it: low, high, auto"
+    )
+
+    @field_validator("quality")
+    @classmethod
+    def _of_something(cls, quality: int | None, info: ValidationInfo) -> int | None:
+        if quality is not None and info.data.get("max_side", 0) is None and info.data.get("format", "") is None:
+            raise section_error("quality is of pictures that are made smaller: give max_side or format, too")
+        return quality
+
+    @property
+    def are_prepared(self) -> bool:
+        """Whether pictures may be encoded anew before they are sent."""
+        return self.max_side is not None or self.format is not None
 
 
 class Endpoint(Section):

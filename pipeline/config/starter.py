@@ -36,6 +36,7 @@ prompt:
 images:
   # root: photos                   # for a column of paths: nothing outside this folder is read
   max_megabytes: 20
+  # max_side: 768                  # pixels; what is larger is shrunk before it is sent (needs rowcall[images])
 """
 
 

@@ -11,6 +11,7 @@ from pipeline.checkpoint.progress_file import read as read_progress
 from pipeline.checkpoint.recovery import lost_journal
 from pipeline.checkpoint.repair import way_on
 from pipeline.checkpoint.schema import output_schema
+from pipeline.config import Config
 from pipeline.core.errors import BadRowError, BusyError, DamagedError, SourceError
 from pipeline.core.keys import changes
 from pipeline.core.pricing import Pricing
@@ -21,6 +22,7 @@ from pipeline.jobs import inputs
 from pipeline.jobs.columns import kept_schema
 from pipeline.jobs.job import Job
 from pipeline.jobs.look import opened
+from pipeline.jobs.pictures import check_pillow, picture_sizes, shrunk
 from pipeline.jobs.place import layout_of
 from pipeline.jobs.text import dumps
 from pipeline.jobs.wiring import Endpoint, build_endpoint, build_renderer
@@ -35,7 +37,8 @@ _ELIDED_FROM = 200  # characters of base64 that are worth nobody's eyes
 class Preview:
     """What `check` found out. `bad_rows` are those of the first `looked_at` that could not be asked, with the reason.
 
-    `images`, `image_bytes` and `tokens` are of the rows looked at. `done` and `failed` are None where nothing is on record,
+    `images`, `image_bytes` and `tokens` are of the rows looked at. `smaller` are the bytes of each picture of the first request
+    as it came and as it is sent, where pictures are made smaller. `done` and `failed` are None where nothing is on record,
     or where `damage` says why it cannot be told; `left` and `cost`, an estimate for all rows to do, are then of all rows.
     `changed` names what makes it another job than the one on record.
     """
@@ -51,6 +54,7 @@ class Preview:
     images: int
     image_bytes: int
     tokens: int
+    smaller: Sequence[tuple[int, int]]
     done: int | None
     failed: int | None
     left: int
@@ -67,6 +71,7 @@ def check_job(job: Job) -> Preview:
     notices: list[str] = []
     config = job.config
     endpoint = build_endpoint(config, warn=notices.append)
+    check_pillow(config)
     found = inputs.find_files(config)
     layout = layout_of(config)
     if not found and not layout.has_record:
@@ -74,7 +79,7 @@ def check_job(job: Job) -> Preview:
     seen = head(found, inputs.csv_options(config), rows=ROWS)
     renderer = build_renderer(config, seen.schema.names) if found else None
     columns = output_schema(kept_schema(config, seen.schema), config.output.prefix).names if found else []
-    rendered = _Rendered(endpoint)
+    rendered = _Rendered(endpoint, config)
     for row in seen.rows[: job.limit]:
         assert renderer is not None
         try:
@@ -97,6 +102,7 @@ def check_job(job: Job) -> Preview:
         images=rendered.images,
         image_bytes=rendered.image_bytes,
         tokens=rendered.tokens,
+        smaller=rendered.smaller,
         done=on_record.done,
         failed=on_record.failed,
         left=left,
@@ -112,17 +118,23 @@ def check_job(job: Job) -> Preview:
 class _Rendered:
     """Sums over the rows that were looked at."""
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: Endpoint, config: Config) -> None:
         self.first: Request | None = None
+        self.smaller: Sequence[tuple[int, int]] = ()
         self.bad: list[str] = []
         self.asked = 0
         self.images = 0
         self.image_bytes = 0
         self.tokens = 0
         self._provider = endpoint.provider
+        self._config = config
 
     def add(self, prompt: Prompt) -> None:
-        request = self._provider.encode(prompt)
+        sent = prompt
+        if self.first is None and self._config.images.are_prepared:  # of the others nothing is shown that would change
+            sent = shrunk(self._config, prompt)
+            self.smaller = tuple(zip(picture_sizes(prompt), picture_sizes(sent), strict=True))
+        request = self._provider.encode(sent)
         self.first = self.first or request
         self.asked += 1
         self.tokens += request.tokens

@@ -4,7 +4,7 @@ import asyncio
 import gc
 import socket
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +20,7 @@ from pipeline.engine.threads import Threads
 from pipeline.engine.work import Result, Work
 from pipeline.jobs import inputs, signals
 from pipeline.jobs.job import Job
+from pipeline.jobs.loop import in_a_loop
 from pipeline.jobs.pictures import preparing
 from pipeline.jobs.watch import Both, ProgressFile
 from pipeline.jobs.wiring import Endpoint, build_endpoint, engine_settings
@@ -65,7 +66,7 @@ class Engine:
             hashing.start()
             stack.callback(hashing.join)
             stack.callback(fingerprints.stop)
-            return _in_a_loop(lambda: self._main(endpoint, todo))
+            return in_a_loop(lambda: self._main(endpoint, todo))
 
     def _simulated(self, stack: ExitStack) -> Endpoint:
         from pipeline.simulate import SimulatorSettings, serve
@@ -152,33 +153,3 @@ async def _check_host(endpoint: Endpoint) -> None:
             raise ConfigError(f"endpoint: the host {url.host} does not exist; see base_url or url") from None
     except (OSError, UnicodeError, ValueError):
         return
-
-
-def _in_a_loop(main: Callable[[], Any]) -> Result:
-    """Run a coroutine function to its end, also where a loop runs already, as in a notebook."""
-
-    import uvloop
-
-    def go() -> Result:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            result: Result = runner.run(main())
-            return result
-
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return go()
-    done: list[Result | BaseException] = []
-
-    def in_thread() -> None:
-        try:
-            done.append(go())
-        except BaseException as error:
-            done.append(error)
-
-    thread = threading.Thread(target=in_thread, name="rowcall-run")
-    thread.start()
-    thread.join()
-    if isinstance(done[0], BaseException):
-        raise done[0]
-    return done[0]

@@ -32,6 +32,7 @@ from pipeline.jobs.columns import kept_schema
 from pipeline.jobs.engine import Engine, Todo
 from pipeline.jobs.job import Job
 from pipeline.jobs.machine import make_room_for, tell_of_memory, tell_of_proxies
+from pipeline.jobs.pictures import check_pillow
 from pipeline.jobs.place import layout_of
 from pipeline.jobs.watch import ProgressFile, Unwatched
 from pipeline.jobs.wiring import Endpoint, build_endpoint, build_renderer, most_held, room_of
@@ -70,6 +71,7 @@ class _Execution:
         _check_kinds(job.retry_failed)
         # A wrong key or address is found before a folder is made.
         endpoint = build_endpoint(config, warn=self._observer.notice)
+        check_pillow(config)
         make_room_for(config.limits.concurrency, embedded=config.endpoint.provider == "simulated")
         found = inputs.find_files(config)
         if not found and not self._layout.has_record:

@@ -57,6 +57,7 @@ def build_endpoint(config: Config, *, warn: Callable[[str], None], base_url: str
             key=secrets.key,
             headers=secrets.headers,
             params=config.request,
+            detail=config.images.detail,
         ),
         redact=redactor.text,
         hide=redactor.reply,

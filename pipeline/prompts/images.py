@@ -77,7 +77,7 @@ def _image(cell: object, *, folder: Folder | None, most_bytes: int) -> Image:
         case None:
             raise BadRowError("the image is null")
         case bytes() | bytearray() | memoryview():
-            return _from_bytes(bytes(cell), most_bytes)
+            return from_bytes(bytes(cell), most_bytes)
         case Mapping():
             return _from_struct(cell, folder=folder, most_bytes=most_bytes)
         case str():
@@ -91,7 +91,7 @@ def _from_struct(cell: Mapping[str, object], *, folder: Folder | None, most_byte
     """Read a struct as Hugging Face's datasets write it: its bytes, or else its path."""
     match cell.get("bytes"), cell.get("path"):
         case (bytes() | bytearray() | memoryview()) as data, _:
-            return _from_bytes(bytes(data), most_bytes)
+            return from_bytes(bytes(data), most_bytes)
         case None, str(path):
             return _from_text(path, folder=folder, most_bytes=most_bytes)
         case None, None if "bytes" in cell or "path" in cell:
@@ -99,7 +99,8 @@ def _from_struct(cell: Mapping[str, object], *, folder: Folder | None, most_byte
     raise BadRowError("a struct needs the field bytes (binary) or path (text)")
 
 
-def _from_bytes(data: bytes, most_bytes: int) -> Image:
+def from_bytes(data: bytes, most_bytes: int) -> Image:
+    """Tell what bytes are. Raises BadRowError for those that are no picture, or more than so many."""
     if not data:
         raise BadRowError("the image is empty")
     if len(data) > most_bytes:
@@ -126,14 +127,24 @@ def _from_text(text: str, *, folder: Folder | None, most_bytes: int) -> Image:
         case re.Match() as match if match[1].lower() in ("http", "https"):
             return _from_url(text)
         case re.Match() as match if match[1].lower() == "data":
-            return _from_data_uri(text, most_bytes)
+            return from_data_uri(text, most_bytes)
         case re.Match() as match:
             raise BadRowError(f"{shown(match[0])} addresses are not read; give http(s), a data URI, or a path below images.root")
     if _BASE64.match(text):
         raise BadRowError("this looks like bare base64; put data:image/png;base64, before it, or store the bytes themselves")
     if folder is None:
         raise BadRowError(f"{shown(text)} is a path, and images.root does not say which folder may be read")
-    return _from_bytes(folder.read(text, most_bytes), most_bytes)
+    return from_bytes(folder.read(text, most_bytes), most_bytes)
+
+
+def is_data_uri(text: str) -> bool:
+    return text[:5].lower() == "data:"
+
+
+def data_uri_of(image: Image) -> str:
+    """Write an image's bytes as a data URI."""
+    assert image.data is not None
+    return f"data:{image.media_type};base64,{pybase64.b64encode_as_string(image.data)}"
 
 
 def _from_url(text: str) -> Image:
@@ -147,7 +158,7 @@ def _from_url(text: str) -> Image:
     return Image(url=text)
 
 
-def _from_data_uri(text: str, most_bytes: int) -> Image:
+def from_data_uri(text: str, most_bytes: int) -> Image:
     """Decode a data URI. What type it declares counts for nothing: senders err, and the bytes say it themselves."""
     head, comma, body = text.partition(",")
     if not comma or not head.lower().endswith(";base64"):
@@ -159,4 +170,4 @@ def _from_data_uri(text: str, most_bytes: int) -> Image:
         data = pybase64.b64decode("".join(body.split()) if broken_in_lines else body, validate=True)
     except ValueError as error:
         raise BadRowError("the data URI's base64 is damaged") from error
-    return _from_bytes(data, most_bytes)
+    return from_bytes(data, most_bytes)

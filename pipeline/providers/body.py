@@ -24,13 +24,16 @@ def opening_of(params: Mapping[str, object], model: str | None) -> bytes:
     return (dumped[:-1] + b"," if fixed else b"{") + b'"messages":['
 
 
-def body_of(prompt: Prompt, opening: bytes) -> bytes:
-    """Build a body. Raises BadRowError if the row brought a value that JSON cannot hold."""
+def body_of(prompt: Prompt, opening: bytes, detail: str | None = None) -> bytes:
+    """Build a body; `detail` is said with each picture whose block does not say it itself.
+
+    Raises BadRowError if the row brought a value that JSON cannot hold.
+    """
     chunks = [opening]
     try:
         for number, message in enumerate(prompt.messages):
             chunks.append(b"," if number else b"")
-            _add_message(chunks, message)
+            _add_message(chunks, message, {} if detail is None else {"detail": detail})
     except orjson.JSONEncodeError as error:
         raise BadRowError(f"a message cannot be written as JSON: {error}") from error
     chunks.append(b"]}")
@@ -52,7 +55,7 @@ def sizes_of(prompt: Prompt) -> tuple[int, int]:
     return text_bytes, images
 
 
-def _add_message(chunks: list[bytes], message: Message) -> None:
+def _add_message(chunks: list[bytes], message: Message, looking: Mapping[str, str]) -> None:
     match message.parts:
         case (str(text),) if not message.extra:  # nearly always
             chunks.append(orjson.dumps({"role": message.role, "content": text}))
@@ -66,21 +69,24 @@ def _add_message(chunks: list[bytes], message: Message) -> None:
         case parts:
             for number, part in enumerate(parts):
                 chunks.append(b"," if number else b"[")
-                _add_block(chunks, part)
+                _add_block(chunks, part, looking)
             chunks.append(b"]")
     extra = {name: value for name, value in message.extra.items() if name not in ("role", "content")}
     chunks.append(b"," + orjson.dumps(extra, default=_plain)[1:] if extra else b"}")
 
 
-def _add_block(chunks: list[bytes], part: Content) -> None:
+def _add_block(chunks: list[bytes], part: Content, looking: Mapping[str, str]) -> None:
     match part:
         case str(text):
             chunks.append(orjson.dumps({"type": "text", "text": text}))
         case Image(data=bytes(data), media_type=media_type):
             prefix = orjson.dumps(f"data:{media_type};base64,")[:-1]  # left open for the picture
-            chunks += [b'{"type":"image_url","image_url":{"url":', prefix, pybase64.b64encode(data), b'"}}']
+            chunks += [b'{"type":"image_url","image_url":{"url":', prefix, pybase64.b64encode(data), b'"']
+            chunks.append(b"," + orjson.dumps(looking)[1:] + b"}" if looking else b"}}")
         case Image(url=url):
-            chunks.append(orjson.dumps({"type": "image_url", "image_url": {"url": url}}))
+            chunks.append(orjson.dumps({"type": "image_url", "image_url": {"url": url, **looking}}))
+        case {"type": "image_url", "image_url": Mapping() as picture} if looking and "detail" not in picture:
+            chunks.append(orjson.dumps({**part, "image_url": {**picture, **looking}}, default=_plain))
         case block:
             chunks.append(orjson.dumps(block, default=_plain))
 

@@ -23,7 +23,8 @@ class EndpointSettings:
     """One endpoint as the config describes it, environment variables resolved.
 
     `url` is posted to exactly as written; else the address is made of `base_url` (None: the provider's own) and, for
-    Segmind, `model`. `key` None: no authentication is sent. `params` are merged into every body as they are.
+    Segmind, `model`. `key` None: no authentication is sent. `params` are merged into every body as they are. `detail` is said
+    with every picture that does not say it itself.
     """
 
     provider: str
@@ -33,6 +34,7 @@ class EndpointSettings:
     key: str | None = field(default=None, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     params: Mapping[str, object] = field(default_factory=dict)
+    detail: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,8 @@ class Dialect:
     """How one kind of endpoint differs from the others: a new provider is one of these.
 
     `base_url` None: the config must say. `path` gives what follows it for a model; `auth` the headers that carry a
-    key. `rules` are asked before the common table; `credits` reads off an answer's headers what is left on the account.
+    key. `takes_detail`: a picture's block may say how closely to look. `rules` are asked before the common table;
+    `credits` reads off an answer's headers what is left on the account.
     """
 
     name: str
@@ -48,6 +51,7 @@ class Dialect:
     path: Callable[[str], str]
     auth: Callable[[str], Mapping[str, str]]
     model_in_body: bool
+    takes_detail: bool = False
     rules: Sequence[Rule] = ()
     credits: Callable[[Mapping[str, str]], float | None] = field(default=lambda _: None)
 

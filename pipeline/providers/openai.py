@@ -8,6 +8,7 @@ OPENAI = Dialect(
     path=lambda _: COMPLETIONS,
     auth=lambda key: {"authorization": f"Bearer {key}"},
     model_in_body=True,
+    takes_detail=True,
 )
 # The run that starts the simulator knows its address.
 SIMULATED = Dialect(
@@ -16,4 +17,5 @@ SIMULATED = Dialect(
     path=lambda _: COMPLETIONS,
     auth=lambda key: {"authorization": f"Bearer {key}"},
     model_in_body=True,
+    takes_detail=True,
 )

@@ -37,6 +37,9 @@ def build_provider(
     dialect = DIALECTS.get(settings.provider)
     if dialect is None:
         raise ConfigError(f"endpoint.provider: found {settings.provider!r}, allowed {', '.join(DIALECTS)}")
+    if settings.detail is not None and not dialect.takes_detail:
+        able = ", ".join(name for name, each in DIALECTS.items() if each.takes_detail)
+        raise ConfigError(f"images.detail: {dialect.name} has no such setting, only {able}; leave it out, or see images.max_side")
     return ChatProvider(dialect, settings, redact=redact, wall=wall, hide=hide)
 
 
@@ -67,7 +70,7 @@ class ChatProvider:
         """Build the request; the same prompt gives equal bytes. Raises BadRowError if the row's values are no JSON."""
         text_bytes, images = sizes_of(prompt)
         tokens = estimate(text_bytes=text_bytes, images=images, most_completion=self._most_completion)
-        return Request(prompt.row, self.url, self._headers, body_of(prompt, self._opening), tokens)
+        return Request(prompt.row, self.url, self._headers, body_of(prompt, self._opening, self._settings.detail), tokens)
 
     def decode(self, response: Response, request: Request) -> Reply | Fault:
         """Read an answer of any status. `request` is what it answers: what it quotes of it is no word of its own."""
