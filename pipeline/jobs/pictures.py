@@ -37,7 +37,7 @@ class Pictures:
         return replace(prompt, messages=tuple(messages))
 
     async def _prepared(self, message: Message) -> Message:
-        if not any(isinstance(each, Image) for each in message.parts):
+        if all(isinstance(each, str) for each in message.parts):
             return message
         return replace(message, parts=tuple([await self._part(each) for each in message.parts]))
 

@@ -1,13 +1,16 @@
 """What is done to a prompt's pictures between rendering and sending."""
 
 import asyncio
+from collections.abc import Callable
 
+import pybase64
 import pytest
 
 from pipeline.core.errors import BadRowError
 from pipeline.core.types import Image, Message, Prompt
 from pipeline.jobs.pictures import Pictures
 
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
 URL = "https://pictures.example/cat.png"
 
 
@@ -52,3 +55,26 @@ def test_what_is_fetched_but_is_no_picture_fails_its_row() -> None:
 def test_a_block_of_the_users_own_is_passed_on_unread() -> None:
     block = {"type": "image_url", "image_url": {"url": URL}}
     assert prepared(Pictures(read, fetch=fetched), block) == (block,)
+
+
+@pytest.mark.parametrize("wrap", [lambda url: {"url": url, "detail": "high"}, lambda url: url], ids=["object", "text"])
+def test_a_data_uri_in_a_block_is_shrunk_and_all_else_it_says_stays(wrap: Callable[[str], object]) -> None:
+    uri, half = (f"data:image/png;base64,{pybase64.b64encode_as_string(data)}" for data in (PNG, PNG[: len(PNG) // 2]))
+    block = {"type": "image_url", "image_url": wrap(uri), "cache": True}
+    assert prepared(Pictures(read, shrink=halved), block) == ({**block, "image_url": wrap(half)},)
+    assert prepared(Pictures(read), block) == (block,)
+
+
+def test_a_block_whose_picture_fits_is_the_same_block() -> None:
+    async def fits(data: bytes) -> bytes:
+        return data
+
+    block = {"type": "image_url", "image_url": {"url": f"data:text/plain;base64,{pybase64.b64encode_as_string(PNG)}"}}
+    (part,) = prepared(Pictures(read, shrink=fits), block)
+    assert part is block
+
+
+def test_a_block_with_a_damaged_or_too_large_data_uri_fails_its_row() -> None:
+    for uri, why in (("data:image/png;base64,iVBOR!", "damaged"), ("data:image/png;base64," + "A" * 4000, "max_megabytes")):
+        with pytest.raises(BadRowError, match=why):
+            prepared(Pictures(read, shrink=halved, most_bytes=1000), {"type": "image_url", "image_url": {"url": uri}})

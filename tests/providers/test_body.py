@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.core.errors import BadRowError
+from pipeline.core.errors import BadRowError, ConfigError
 from pipeline.core.tokens import TOKENS_PER_IMAGE
 from pipeline.core.types import Content, Image, Message, Prompt
 from pipeline.providers import ChatProvider, EndpointSettings, build_provider
@@ -155,3 +155,19 @@ def test_tokens_count_text_images_and_the_reply_s_limit() -> None:
     request = provider(params={"max_tokens": 128}).encode(Prompt(7, (Message("user", parts),)))
     assert request.tokens == 110 + 2 * TOKENS_PER_IMAGE + 128
     assert request.row == 7
+
+
+def test_detail_is_said_with_every_picture_that_does_not_say_it_itself() -> None:
+    own = {"type": "image_url", "image_url": {"url": "https://example.com/a.jpg", "detail": "high"}}
+    text = {"type": "text", "text": "detail"}
+    message = Message("user", ("hi", Image("image/png", PNG), Image(url="https://example.com/image.jpg"), LINK, own, text))
+    content = sent(message, detail="low")["messages"][0]["content"]  # type: ignore[index]
+    pictures = [each["image_url"] for each in content if each["type"] == "image_url"]
+    link = {"url": "https://example.com/image.jpg", "detail": "low"}
+    assert pictures == [{"url": PNG_URL, "detail": "low"}, link, link, own["image_url"]]
+    assert content[-1] == text
+
+
+def test_detail_is_refused_where_the_endpoint_knows_none() -> None:
+    with pytest.raises(ConfigError, match=r"images\.detail: segmind has no such setting, only openai, simulated"):
+        provider("segmind", detail="low")
