@@ -9,7 +9,7 @@ Rows come numbered; each ends as exactly one Outcome; an outcome counts once the
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from pipeline.core.types import Fault, Outcome, Part, Prompt, Reply, Request, Response, Row
+from pipeline.core.types import Fault, Outcome, Part, Prompt, Reply, Request, Response, Row, Slice
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -36,6 +36,14 @@ class Render(Protocol):
 
     def __call__(self, row: Row) -> Prompt:
         """Raise BadRowError if this row cannot be asked."""
+
+
+class ReadSlice(Protocol):
+    """A cell that lies in a file -> its bytes. Blocking, and safe to call from several threads."""
+
+    def __call__(self, cell: Slice, most_bytes: int) -> bytes:
+        """Raise BadRowError if this cell cannot be had, or has more bytes than that; StoppedError or InputChangedError if the
+        machine or the file as a whole is to blame: the row is then still to do."""
 
 
 class Fetch(Protocol):

@@ -26,6 +26,7 @@ from pipeline.jobs.pictures import check_pillow, picture_sizes, shrunk
 from pipeline.jobs.place import layout_of
 from pipeline.jobs.text import dumps
 from pipeline.jobs.wiring import Endpoint, build_endpoint, build_renderer
+from pipeline.prompts import SliceReader
 from pipeline.sources import head
 
 ROWS = 100
@@ -77,15 +78,17 @@ def check_job(job: Job) -> Preview:
     if not found and not layout.has_record:
         raise SourceError(f"input.path: {', '.join(config.input.path)} matches no file")
     seen = head(found, inputs.csv_options(config), rows=ROWS)
-    renderer = build_renderer(config, seen.schema.names) if found else None
+    read = SliceReader()
+    renderer = build_renderer(config, seen.schema, read) if found else None
     columns = output_schema(kept_schema(config, seen.schema), config.output.prefix).names if found else []
     rendered = _Rendered(endpoint, config)
-    for row in seen.rows[: job.limit]:
-        assert renderer is not None
-        try:
-            rendered.add(renderer(row))
-        except BadRowError as error:
-            rendered.bad.append(f"row {row.index}: {endpoint.redactor.text(str(error))}")
+    with read:
+        for row in seen.rows[: job.limit]:
+            assert renderer is not None
+            try:
+                rendered.add(renderer(row))
+            except BadRowError as error:
+                rendered.bad.append(f"row {row.index}: {endpoint.redactor.text(str(error))}")
     on_record = _on_record(job, endpoint, found)
     total = seen.counted + on_record.vanished
     total = total if job.limit is None else min(job.limit, total)

@@ -17,11 +17,12 @@ from pipeline.checkpoint.layout import Layout
 from pipeline.checkpoint.record import Record
 from pipeline.config import Config
 from pipeline.core.errors import BadRowError, MismatchError, SourceError, StoppedError
-from pipeline.core.interfaces import Render
+from pipeline.core.interfaces import ReadSlice, Render
 from pipeline.core.types import Prompt, Row
 from pipeline.sources import (
     CsvOptions,
     FileIdentity,
+    Index,
     Joined,
     KnownFile,
     ParquetSource,
@@ -45,13 +46,13 @@ _IDLE_SHARE = 19
 
 @dataclass(frozen=True, slots=True)
 class JoinedFile:
-    """One file of the job: rows `start` to `stop`, readable as Parquet at `path`, or None if it has vanished."""
+    """One file of the job: rows `start` to `stop`, readable as Parquet by `path`, or None if it has vanished."""
 
     stored: StoredFile
     start: int
     stop: int
     original: Path | None
-    path: Path | None
+    path: Path | Index | None
 
 
 def csv_options(config: Config) -> CsvOptions:
@@ -162,7 +163,8 @@ def _laid_out(
 class JoinedSource:
     """Implements core.interfaces.Source over all files of a job; rows of a vanished file come with the cell GONE.
 
-    `schema` is what all files of the job agree on, if that is known: `columns` gives its types.
+    `schema` is what all files of the job agree on, if that is known: `columns` gives its types. `read` gets what kept columns
+    hold that lie in files.
     """
 
     def __init__(
@@ -172,6 +174,7 @@ class JoinedSource:
         prompt_columns: Sequence[str],
         kept_columns: Sequence[str],
         schema: pa.Schema | None = None,
+        read: ReadSlice | None = None,
     ) -> None:
         self._files = [each for each in files if each.stop > each.start]
         self._segments: list[tuple[int, int, ParquetSource | None, str]] = []
@@ -180,7 +183,7 @@ class JoinedSource:
             paths = [each.path for each in group if each.path is not None]
             source = None
             if paths:
-                source = ParquetSource(paths, prompt_columns=prompt_columns, kept_columns=kept_columns, schema=schema)
+                source = ParquetSource(paths, prompt_columns=prompt_columns, kept_columns=kept_columns, schema=schema, read=read)
             self._segments.append((start, stop, source, group[0].stored.path))
 
     def count(self) -> int:

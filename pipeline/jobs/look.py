@@ -20,6 +20,7 @@ from pipeline.core.errors import BusyError, ConfigError, DamagedError, MismatchE
 from pipeline.core.tally import Tally, Traffic, summarize
 from pipeline.jobs import inputs
 from pipeline.jobs.place import layout_of
+from pipeline.prompts import SliceReader
 from pipeline.sources import is_parquet
 from pipeline.sources.parquet import schema_of
 
@@ -189,7 +190,8 @@ def _never_asked(record: Record, layout: Layout) -> Iterator[pa.RecordBatch]:
             if readable.exists():
                 schema_of([readable])
                 file = inputs.JoinedFile(stored, 0, stored.rows, path, readable)
-                source = inputs.JoinedSource([file], prompt_columns=[], kept_columns=record.job.schema.names)
-                for batch in source.columns(max(record.planned - start, 0), stored.rows):
-                    yield record.pending(batch)
+                with SliceReader() as read:
+                    source = inputs.JoinedSource([file], prompt_columns=[], kept_columns=record.job.schema.names, read=read)
+                    for batch in source.columns(max(record.planned - start, 0), stored.rows):
+                        yield record.pending(batch)
         start = stop

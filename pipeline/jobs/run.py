@@ -28,7 +28,7 @@ from pipeline.core.tally import Summary, Traffic, summarize
 from pipeline.core.types import ERROR_KINDS
 from pipeline.engine.work import Result
 from pipeline.jobs import inputs, signals
-from pipeline.jobs.columns import kept_schema
+from pipeline.jobs.columns import input_schema, kept_schema
 from pipeline.jobs.engine import Engine, Todo
 from pipeline.jobs.job import Job
 from pipeline.jobs.machine import make_room_for, tell_of_memory, tell_of_proxies
@@ -36,10 +36,8 @@ from pipeline.jobs.pictures import check_pillow
 from pipeline.jobs.place import layout_of
 from pipeline.jobs.watch import ProgressFile, Unwatched
 from pipeline.jobs.wiring import Endpoint, build_endpoint, build_renderer, most_held, room_of
-from pipeline.prompts import Renderer
+from pipeline.prompts import Renderer, SliceReader
 from pipeline.sources import head
-from pipeline.sources.parquet import schema_of
-from pipeline.sources.schema import as_known
 from pipeline.version import __version__
 
 RETRY_KINDS = (*ERROR_KINDS, "length", "empty")
@@ -65,6 +63,7 @@ class _Execution:
         self._layout = layout_of(job.config)
         self._started = time.time()
         self._repaired: Repaired | None = None
+        self._read = SliceReader()
 
     def run(self) -> Summary:
         job, config = self._job, self._config
@@ -88,7 +87,7 @@ class _Execution:
             return self._with_lock(endpoint, found)
 
     def _with_lock(self, endpoint: Endpoint, found: Sequence[Path]) -> Summary:
-        with way_on(self._layout), ExitStack() as stack:
+        with way_on(self._layout), self._read, ExitStack() as stack:
             record = open_record(self._layout, create=True)
             stack.callback(record.close)
             if record.rescued:
@@ -115,7 +114,7 @@ class _Execution:
         if not found:
             raise SourceError(f"input.path: {', '.join(self._config.input.path)} matches no file")
         schema = head(found, inputs.csv_options(self._config), rows=1).schema
-        build_renderer(self._config, schema.names)
+        build_renderer(self._config, schema, self._read)
         output_schema(kept_schema(self._config, schema), self._config.output.prefix)
         make_folder(self._layout)
         with hold(self._layout):
@@ -135,7 +134,7 @@ class _Execution:
             number = record.redo(self._job.retry_failed or None) if record.job else 0
             self._observer.notice(f"{number} rows are to be asked again")
         files = inputs.join_files(record, self._layout, self._config, found, notice=self._observer.notice)
-        schema = self._input_schema(record, files)
+        schema = input_schema(record.job, files)
         renderer, kept = self._columns(record, schema)
         self._store(record, endpoint, kept)
         # Not before: a new file that does not fit has to be mended, and may change until it has joined.
@@ -145,7 +144,9 @@ class _Execution:
             return self._finish(record, None, todo, Traffic(), 0.0)
         if todo.parts:
             inputs.check_vanished(record, files, todo.rows)
-        source = inputs.JoinedSource(files, prompt_columns=renderer.columns, kept_columns=kept.names, schema=schema)
+        source = inputs.JoinedSource(
+            files, prompt_columns=renderer.columns, kept_columns=kept.names, schema=schema, read=self._read
+        )
         return self._send(record, endpoint, renderer, source, files, todo)
 
     def _check_same(self, record: Record, endpoint: Endpoint) -> None:
@@ -172,30 +173,13 @@ class _Execution:
     def _changes(record: Record, endpoint: Endpoint) -> Sequence[Change]:
         return changes(record.job.fingerprint, endpoint.facts) if record.job is not None else ()
 
-    def _input_schema(self, record: Record, files: Sequence[inputs.JoinedFile]) -> pa.Schema | None:
-        """Give the input's columns, or None when no file needs to be read any more."""
-        readable = [(each.path, each.original or each.path) for each in files if each.path is not None]
-        if readable:
-            schema = schema_of([path for path, _ in readable], names=[name for _, name in readable])
-            if record.job is None:
-                return schema
-            if gone := [name for name in record.job.schema.names if name not in schema.names]:
-                raise SourceError(
-                    f"{readable[0][1]}: has no column {gone[0]!r}, which the files that joined the job before have;"
-                    " one job's files need the same columns"
-                )
-            return as_known(schema, record.job.schema)
-        if record.job is not None:
-            return None
-        raise SourceError("the input has no readable file")
-
     def _columns(self, record: Record, schema: pa.Schema | None) -> tuple[Renderer, pa.Schema]:
         """Give the renderer and the kept columns. Templates are checked although nothing may be left to ask."""
         if schema is None:
             assert record.job is not None
             known = record.job.schema
             return _NoRows(), known
-        return build_renderer(self._config, schema.names), kept_schema(self._config, schema)
+        return build_renderer(self._config, schema, self._read), kept_schema(self._config, schema)
 
     def _store(self, record: Record, endpoint: Endpoint, kept: pa.Schema) -> None:
         job = StoredJob(endpoint.facts, redacted(self._config), kept, self._config.output.prefix)

@@ -2,9 +2,11 @@
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+import pyarrow as pa
 
 from pipeline.checkpoint.record import Record
 from pipeline.checkpoint.room import Room
@@ -13,6 +15,7 @@ from pipeline.config.facts import facts_of
 from pipeline.config.model import Endpoint as EndpointConfig
 from pipeline.config.secrets import check_plain_http, reread, resolve
 from pipeline.core.errors import ConfigError
+from pipeline.core.interfaces import ReadSlice
 from pipeline.core.pricing import Pricing
 from pipeline.core.redact import Redactor
 from pipeline.core.retry import RetryPolicy
@@ -23,6 +26,7 @@ from pipeline.jobs.deadline import deadline_of
 from pipeline.prompts import PromptSettings, Renderer, build_render
 from pipeline.prompts.sandbox import MOST_BYTES
 from pipeline.providers import ChatProvider, EndpointSettings, build_provider
+from pipeline.sources.slices import slice_columns
 from pipeline.version import __version__
 
 # Never asked: `simulated` gets its own address when the run starts its server.
@@ -111,8 +115,11 @@ def _check_authorities(file: Path) -> None:
         raise ConfigError(f"endpoint.ca_file: {file} holds no authorities in PEM form ({error})") from None
 
 
-def build_renderer(config: Config, columns: Sequence[str]) -> Renderer:
-    """Make the renderer over these input columns. Raises ConfigError for templates and columns that do not fit."""
+def build_renderer(config: Config, schema: pa.Schema, read: ReadSlice) -> Renderer:
+    """Make the renderer over an input with this schema; `read` gets what lies in files.
+
+    Raises ConfigError for templates and columns that do not fit.
+    """
     return build_render(
         PromptSettings(
             system=config.prompt.system,
@@ -122,7 +129,9 @@ def build_renderer(config: Config, columns: Sequence[str]) -> Renderer:
             root=config.images.root,
             max_bytes=int(config.images.max_megabytes * 1e6),
         ),
-        columns,
+        schema.names,
+        # Without it where it is not needed: rendering that may wait for a disk costs a thread's turn a row.
+        read=read if set(config.prompt.images) & set(slice_columns(schema)) else None,
     )
 
 

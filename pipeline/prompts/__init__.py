@@ -3,10 +3,11 @@
 render     the seam, wiring the rest                 template   Jinja2 over the columns
 sandbox    what a template may do and print          nulls      missing values inside a template
 messages   a column with a whole conversation        images     a cell -> images, by their own magic
-files      image files, never outside their folder   names      column names in messages to people
-blocks     pictures in a conversation's own blocks
+files      image files, never outside their folder   slices     what lies in archives and folders
+names      column names in messages to people            blocks     pictures in a conversation's own blocks
 """
 
 from pipeline.prompts.render import PromptSettings, Renderer, build_render
+from pipeline.prompts.slices import SliceReader
 
-__all__ = ["PromptSettings", "Renderer", "build_render"]
+__all__ = ["PromptSettings", "Renderer", "SliceReader", "build_render"]

@@ -11,7 +11,7 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.core.errors import BadRowError, ConfigError, StoppedError
+from pipeline.core.errors import BadRowError, ConfigError, InputChangedError, StoppedError
 from pipeline.prompts.names import shown
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY
@@ -22,8 +22,8 @@ _MOST_NAME_SHOWN = 100
 # What a name itself can be blamed for. Anything else (descriptors, memory, a failing disk) is this machine's trouble:
 # the row stays to do.
 _WRONG_NAME = {
-    errno.ENOENT: "there is no such file below images.root",
-    errno.ENOTDIR: "there is no such file below images.root",
+    errno.ENOENT: "there is no such file below {key}",
+    errno.ENOTDIR: "there is no such file below {key}",
     errno.ELOOP: "its links lead in a circle, or were changed while it was opened",
     errno.EACCES: "this user may not read it",
     errno.EPERM: "this user may not read it",
@@ -37,32 +37,41 @@ _WRONG_NAME = {
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """The folder of image files: `root` as the user wrote it, `real` without links, and which directory that was."""
+    """The folder of image files: `root` as the user wrote it, `real` without links, and which directory that was.
+
+    `key` is what names it in the config.
+    """
 
     root: Path
     real: Path
     device: int
     inode: int
+    key: str = "images.root"
 
     @classmethod
-    def of(cls, root: Path) -> "Folder":
+    def of(cls, root: Path, *, key: str = "images.root") -> "Folder":
         """Raise ConfigError if there is no such folder."""
         try:
             real = root.resolve(strict=True)
             seen = real.stat()
         except (OSError, RuntimeError, ValueError) as error:
             why = error.strerror if isinstance(error, OSError) else "not a usable path"
-            raise ConfigError(f"images.root: {shown(str(root), _MOST_NAME_SHOWN)}: {why}") from error
+            raise ConfigError(f"{key}: {shown(str(root), _MOST_NAME_SHOWN)}: {why}") from error
         if not stat.S_ISDIR(seen.st_mode):
-            raise ConfigError(f"images.root: {shown(str(root), _MOST_NAME_SHOWN)} is not a folder")
-        return cls(Path(os.path.normpath(root.absolute())), real, seen.st_dev, seen.st_ino)
+            raise ConfigError(f"{key}: {shown(str(root), _MOST_NAME_SHOWN)} is not a folder")
+        return cls(Path(os.path.normpath(root.absolute())), real, seen.st_dev, seen.st_ino, key)
 
-    def read(self, name: str, most_bytes: int) -> bytes:
-        """Give a file's bytes. Raise BadRowError if this name is to blame, StoppedError if the machine or the folder is."""
+    def read(self, name: str, most_bytes: int, *, was: tuple[int, int, int] | None = None) -> bytes:
+        """Give a file's bytes. Raise BadRowError if this name is to blame, StoppedError if the machine or the folder is.
+
+        `was` is (size, mtime_ns, inode) of the file that is meant: raise InputChangedError if it is another by now.
+        """
         called = shown(name, _MOST_NAME_SHOWN)
         try:
             descriptor = self._open(self._parts(name))
             try:
+                if was is not None and _stat_of(descriptor) != was:
+                    raise InputChangedError(f"{called}: the file changed since it was listed; put the old one back and run again")
                 return _read(descriptor, most_bytes)
             finally:
                 os.close(descriptor)
@@ -72,8 +81,8 @@ class Folder:
             raise BadRowError(f"{called}: it is no usable file name") from error
         except OSError as error:
             if error.errno in _WRONG_NAME:
-                raise BadRowError(f"{called}: {_WRONG_NAME[error.errno]}") from error
-            raise StoppedError(f"images.root: a file cannot be read: {error.strerror}; its row is still to do") from error
+                raise BadRowError(f"{called}: {_WRONG_NAME[error.errno].format(key=self.key)}") from error
+            raise StoppedError(f"{self.key}: a file cannot be read: {error.strerror}; its row is still to do") from error
 
     def _parts(self, name: str) -> tuple[str, ...]:
         """Give the way to a file from `real`, without links; refuse what leads out."""
@@ -81,7 +90,7 @@ class Folder:
         inside = written.is_relative_to(self.real) or written.is_relative_to(self.root)
         resolved = Path(os.path.realpath(self.real / name)) if inside else None
         if resolved is None or not resolved.is_relative_to(self.real):
-            raise BadRowError("it leads out of images.root, and nothing outside is read")
+            raise BadRowError(f"it leads out of {self.key}, and nothing outside is read")
         parts = resolved.relative_to(self.real).parts
         if not parts:
             raise BadRowError("it is no regular file")
@@ -103,13 +112,18 @@ class Folder:
         try:
             descriptor = os.open(self.real, _FOLDER)
         except OSError as error:
-            raise StoppedError(f"images.root: {shown(str(self.root), _MOST_NAME_SHOWN)}: {error.strerror}") from error
+            raise StoppedError(f"{self.key}: {shown(str(self.root), _MOST_NAME_SHOWN)}: {error.strerror}") from error
         seen = os.fstat(descriptor)
         if (seen.st_dev, seen.st_ino) != (self.device, self.inode):
             os.close(descriptor)
             called = shown(str(self.root), _MOST_NAME_SHOWN)
-            raise StoppedError(f"images.root: {called} is another folder than when the run began; is its disk mounted?")
+            raise StoppedError(f"{self.key}: {called} is another folder than when the run began; is its disk mounted?")
         return descriptor
+
+
+def _stat_of(descriptor: int) -> tuple[int, int, int]:
+    seen = os.fstat(descriptor)
+    return seen.st_size, seen.st_mtime_ns, seen.st_ino
 
 
 def _read(descriptor: int, most_bytes: int) -> bytes:

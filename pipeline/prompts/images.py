@@ -1,4 +1,5 @@
-"""Image cells -> images: bytes, structs of bytes and path, paths below the root, URLs, data URIs, or lists of these.
+"""Image cells -> images: bytes, also ones that lie in a file, structs of bytes and path, paths below the root, URLs, data URIs,
+or lists of these.
 
 Bytes are passed on undecoded. What they are is read from their first bytes, never from a name or a declared type.
 """
@@ -10,7 +11,8 @@ from urllib.parse import urlsplit
 import pybase64
 
 from pipeline.core.errors import BadRowError
-from pipeline.core.types import Image
+from pipeline.core.interfaces import ReadSlice
+from pipeline.core.types import Image, Slice
 from pipeline.prompts.files import Folder, too_large
 from pipeline.prompts.names import shown
 
@@ -28,8 +30,15 @@ _ISO_BRANDS = (
 _BITMAP_HEADERS = frozenset({12, 16, 40, 52, 56, 64, 108, 124})
 
 
-def images_of(cell: object, column: str, *, folder: Folder | None, most_bytes: int) -> tuple[Image, ...]:
-    """Give the images of one cell; an empty list has none. Raises BadRowError that names the column."""
+def images_of(
+    cell: object, column: str, *, folder: Folder | None, read: ReadSlice | None = None, most_bytes: int
+) -> tuple[Image, ...]:
+    """Give the images of one cell; an empty list has none. Raises BadRowError that names the column.
+
+    What a Slice says is got by `read`, and what that raises of the file as a whole passes through.
+    """
+    if isinstance(cell, Slice):
+        return (_lying_image(cell, f"image column {shown(column)}", read, most_bytes),)
     if not isinstance(cell, list | tuple):
         return (_named_image(cell, f"image column {shown(column)}", folder, most_bytes),)
     items = enumerate(cell)
@@ -39,6 +48,14 @@ def images_of(cell: object, column: str, *, folder: Folder | None, most_bytes: i
 def _named_image(cell: object, where: str, folder: Folder | None, most_bytes: int) -> Image:
     try:
         return _image(cell, folder=folder, most_bytes=most_bytes)
+    except BadRowError as error:
+        raise BadRowError(f"{where}: {error}") from error
+
+
+def _lying_image(cell: Slice, where: str, read: ReadSlice | None, most_bytes: int) -> Image:
+    assert read is not None, "a source of slices comes with what reads them"
+    try:
+        return _from_bytes(read(cell, most_bytes), most_bytes)
     except BadRowError as error:
         raise BadRowError(f"{where}: {error}") from error
 

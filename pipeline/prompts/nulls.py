@@ -1,14 +1,15 @@
-"""Missing values inside a template. A null is falsy and may be tested, but it never turns into text unnoticed.
+"""Values inside a template that must not become text unnoticed: missing ones, and bytes that lie in a file.
 
-Jinja2 by itself prints None as the word "None", also from within `{{ title | upper }}` or `{{ "by " ~ author }}`. Here a
-null knows where it came from and refuses to become text, whatever asks for it. NaN counts as null: files written
-by pandas mean "missing" by it, and `{{ price or '' }}` should cover both.
+A null is falsy and may be tested. Jinja2 by itself prints None as the word "None", also from within `{{ title | upper }}` or
+`{{ "by " ~ author }}`. Here a null knows where it came from and refuses to become text, whatever asks for it. NaN counts as
+null: files written by pandas mean "missing" by it, and `{{ price or '' }}` should cover both.
 """
 
 from collections.abc import Iterator, Mapping
 from typing import NoReturn
 
 from pipeline.core.errors import BadRowError
+from pipeline.core.types import Slice
 from pipeline.prompts.names import shown
 
 _Place = tuple[str | int, ...]
@@ -82,11 +83,43 @@ class Null:
         return f"{field}column {shown(str(column))} is {self._what}"
 
 
+class Apart:
+    """Bytes that lie in a file. A template may ask whether there are any; they are not read for it, nor is their place shown."""
+
+    __slots__ = ("_column",)
+
+    def __init__(self, column: str) -> None:
+        self._column = column
+
+    def __str__(self) -> str:
+        self._refuse()
+
+    def __repr__(self) -> str:
+        self._refuse()
+
+    def __format__(self, spec: str) -> str:
+        self._refuse()
+
+    def __len__(self) -> int:
+        self._refuse()
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __iter__(self) -> Iterator[object]:
+        self._refuse()
+
+    def _refuse(self) -> NoReturn:
+        raise BadRowError(f"column {shown(self._column)} holds bytes, which are no text; images belong in prompt.images")
+
+
 def opened(value: object, *place: str | int) -> object:
     """Give a cell as a template sees it: nulls at any depth know their place. The cell itself is left as it is."""
     match value:
         case None:
             return Null(place)
+        case Slice():
+            return Apart(str(place[0]))
         case float() if value != value:
             return Null(place, "NaN, which counts as null")
         case list() | tuple():

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.core.errors import BadRowError, ConfigError
+from pipeline.core.interfaces import ReadSlice
 from pipeline.core.types import Image, Message, Prompt, Row
 from pipeline.prompts.files import Folder
 from pipeline.prompts.images import images_of
@@ -33,21 +34,22 @@ class Renderer:
     `columns` are the input columns it reads. `blocking` says that it may read image files, and belongs in a thread.
     """
 
-    def __init__(self, settings: PromptSettings, columns: Sequence[str]) -> None:
+    def __init__(self, settings: PromptSettings, columns: Sequence[str], read: ReadSlice | None = None) -> None:
         self._system = _template(settings.system, "prompt.system", columns)
         self._user = _template(settings.user, "prompt.user", columns)
         self._conversation = settings.messages
         self._images = settings.images
         self._folder = Folder.of(settings.root) if settings.images and settings.root else None
+        self._read = read
         self._most_bytes = settings.max_bytes
         used = {column for template in (self._system, self._user) if template for column in template.columns}
         used |= _existing("prompt.images", settings.images, columns)
         used |= _existing("prompt.messages", [settings.messages] if settings.messages is not None else [], columns)
         self.columns = tuple(name for name in columns if name in used)
-        self.blocking = self._folder is not None
+        self.blocking = self._folder is not None or (bool(settings.images) and read is not None)
 
     def __call__(self, row: Row) -> Prompt:
-        """Raise BadRowError if this row cannot be asked, StoppedError if the folder of images cannot be read any more."""
+        """Raise BadRowError if this row cannot be asked, StoppedError or InputChangedError if no image can be read any more."""
         said = self._said(row)
         if not self._images:
             return Prompt(row.index, said)
@@ -55,7 +57,7 @@ class Renderer:
         return Prompt(row.index, _with_images(said, images) if images else said)
 
     def _of_column(self, row: Row, column: str) -> tuple[Image, ...]:
-        return images_of(row.cells[column], column, folder=self._folder, most_bytes=self._most_bytes)
+        return images_of(row.cells[column], column, folder=self._folder, read=self._read, most_bytes=self._most_bytes)
 
     def _said(self, row: Row) -> tuple[Message, ...]:
         """Give the row's messages, without its images."""
@@ -74,14 +76,14 @@ class Renderer:
         return (Message("system", (text,)),) if text.strip() else ()
 
 
-def build_render(settings: PromptSettings, columns: Sequence[str]) -> Renderer:
-    """Make the renderer for an input with these columns.
+def build_render(settings: PromptSettings, columns: Sequence[str], *, read: ReadSlice | None = None) -> Renderer:
+    """Make the renderer for an input with these columns; `read` is needed where cells of them lie in files.
 
     Raises ConfigError for a template, column or image folder that no row could be asked with.
     """
     if (settings.user is None) == (settings.messages is None):
         raise ConfigError("prompt: give either user (a template) or messages (a column)")
-    return Renderer(settings, columns)
+    return Renderer(settings, columns, read)
 
 
 def _existing(key: str, names: Sequence[str], columns: Sequence[str]) -> set[str]:

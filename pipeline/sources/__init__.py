@@ -7,12 +7,14 @@ from pipeline.sources.listing import SUFFIXES, format_of, is_parquet, list_files
 from pipeline.sources.parquet import ParquetSource, count_rows, schema_of
 from pipeline.sources.preview import Head, head
 from pipeline.sources.schema import agreed_schema
+from pipeline.sources.slices import Index
 from pipeline.sources.staging import stage, staged_ok
 
 __all__ = [
     "CsvOptions",
     "FileIdentity",
     "Head",
+    "Index",
     "Joined",
     "KnownFile",
     "ParquetSource",

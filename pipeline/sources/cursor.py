@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.core.errors import InputChangedError, SourceError
+from pipeline.sources.slices import Index, Stat
 from pipeline.sources.wording import reason, shown
 
 # A row leaves its batch as it is asked, and a batch of pictures is held several times over on the way: as Arrow's, as Python's,
@@ -29,18 +30,21 @@ _CELL_BYTES = 4
 _OFFSET_BYTES = {pa.string().id: 4, pa.binary().id: 4, pa.large_string().id: 8, pa.large_binary().id: 8}
 UNREADABLE = (pa.ArrowException, OSError, UnicodeDecodeError, MemoryError)
 
-Stat = tuple[int, int, int]
-
 
 @dataclass(frozen=True, slots=True)
 class InputFile:
-    """One Parquet file as it was when the source was made: rows `first` to `stop` of all."""
+    """One Parquet file as it was when the source was made: rows `first` to `stop` of all.
+
+    For an `index`, `original` is the stat of the file that it was made from.
+    """
 
     path: Path
     first: int
     stop: int
     stat: Stat
     schema: pa.Schema
+    index: Index | None = None
+    original: Stat | None = None
 
     def check(self) -> None:
         """Raise InputChangedError if the file is no longer the one that was opened."""

@@ -7,11 +7,13 @@ from pathlib import Path
 import pyarrow as pa
 
 from pipeline.core.errors import SourceError
+from pipeline.core.interfaces import ReadSlice
 from pipeline.core.types import Row
 from pipeline.sources.cells import cells_of, sizes_of
 from pipeline.sources.cursor import BATCH_BYTES, UNREADABLE, Cursor, InputFile, open_parquet, stat_tuple, unreadable
 from pipeline.sources.schema import agreed_schema, checked_columns, conformed, no_columns
-from pipeline.sources.wording import shown
+from pipeline.sources.slices import Index, Stat, filled, is_slices, presented, sizes_of_slices, slices_of
+from pipeline.sources.wording import reason, shown
 
 _PROMPT_ROWS = 1024
 _COLUMN_ROWS = 8192
@@ -21,16 +23,18 @@ class ParquetSource:
     """Implements core.interfaces.Source over files in their order. Use from one thread at a time.
 
     `schema` is the job's, if it has one already: `columns` then gives these types even where the files have others that
-    hold the same values. Raises SourceError for files that cannot be read or disagree, and for columns they have not.
+    hold the same values. `read` is needed where kept columns lie in other files. Raises SourceError for files that cannot be
+    read or disagree, and for columns they have not.
     """
 
     def __init__(
         self,
-        files: Sequence[Path],
+        files: Sequence[Path | Index],
         *,
         prompt_columns: Sequence[str],
         kept_columns: Sequence[str],
         schema: pa.Schema | None = None,
+        read: ReadSlice | None = None,
     ) -> None:
         self._files = _opened(files)
         agreed = agreed_schema((each.path, each.schema) for each in self._files)
@@ -40,6 +44,7 @@ class ParquetSource:
         self._prompt = checked_columns(prompt_columns, agreed)
         kept = checked_columns(kept_columns, agreed)
         self.kept_schema = pa.schema([agreed.field(name) for name in kept])
+        self._read = read
         self._rows = Cursor(self._files, self._prompt, most_rows=_PROMPT_ROWS)
         self._kept = Cursor(self._files, kept, most_rows=_COLUMN_ROWS)
 
@@ -71,42 +76,50 @@ class ParquetSource:
                 yield no_columns(high - low)
             return
         for _, file, piece in self._kept.read(start, stop):
-            yield conformed(piece, self.kept_schema, file.path)
+            for each in self._with_bytes(file, piece):
+                yield conformed(each, self.kept_schema, file.path)
 
     def close(self) -> None:
         self._rows.close()
         self._kept.close()
+
+    def _with_bytes(self, file: InputFile, piece: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+        if file.index is None or file.original is None:
+            return iter((piece,))
+        return filled(piece, file.index, file.original, self._read, most_bytes=BATCH_BYTES)
 
     def _each_row(self, wanted: range) -> Iterator[Row]:
         self._check_range(wanted.start, wanted.stop)
         if not self._prompt:
             yield from (Row(index, {}) for index in wanted)
             return
-        for first, _, piece in self._rows.read(wanted.start, wanted.stop):
-            yield from rows_of(first, piece)
+        for first, file, piece in self._rows.read(wanted.start, wanted.stop):
+            yield from rows_of(first, piece, file)
 
     def _check_range(self, start: int, stop: int) -> None:
         if start < stop and not 0 <= start < stop <= self.count():
             raise SourceError(f"rows {start} to {stop - 1} were asked for, and the input has {self.count()}")
 
 
-def count_rows(path: Path) -> int:
+def count_rows(path: Path | Index) -> int:
     """Give the number of rows of a Parquet file, from its footer."""
     return _opened([path])[0].stop
 
 
-def schema_of(files: Sequence[Path], *, names: Sequence[Path] | None = None) -> pa.Schema:
+def schema_of(files: Sequence[Path | Index], *, names: Sequence[Path] | None = None) -> pa.Schema:
     """Give the schema that these Parquet files agree on. Raises SourceError naming the file and column that do not.
 
     `names` are the files as their owner knows them, where these are staged copies.
     """
-    return agreed_schema((name, each.schema) for name, each in zip(names or files, _opened(files), strict=True))
+    opened = _opened(files)
+    return agreed_schema(zip(names or [each.path for each in opened], (each.schema for each in opened), strict=True))
 
 
-def _opened(paths: Sequence[Path]) -> list[InputFile]:
+def _opened(paths: Sequence[Path | Index]) -> list[InputFile]:
     files: list[InputFile] = []
     first = 0
-    for path in paths:
+    for each in paths:
+        index, path = (each, each.path) if isinstance(each, Index) else (None, each)
         try:
             stat = stat_tuple(path)
             with open_parquet(path) as file:
@@ -117,15 +130,30 @@ def _opened(paths: Sequence[Path]) -> list[InputFile]:
             raise unreadable(path, error) from error
         if rows < 0:
             raise SourceError(f"{shown(path)}: its footer promises {rows} rows; the file is damaged")
-        files.append(InputFile(path, first, first + rows, stat, schema))
+        original = _stat_of_original(index) if index is not None else None
+        files.append(InputFile(path, first, first + rows, stat, presented(schema, index=index is not None), index, original))
         first += rows
     return files
 
 
-def rows_of(first: int, piece: pa.RecordBatch) -> Iterator[Row]:
+def _stat_of_original(index: Index) -> Stat:
+    try:
+        return stat_tuple(index.original)
+    except OSError as error:
+        raise SourceError(f"{shown(index.original)}: cannot be looked at: {reason(error)}") from error
+
+
+def rows_of(first: int, piece: pa.RecordBatch, file: InputFile | None = None) -> Iterator[Row]:
     """Give a batch's rows, numbered from `first`. A batch without columns has none to give."""
-    cells = [cells_of(column) for column in piece.columns]
-    sizes = [sizes_of(column, values) for column, values in zip(piece.columns, cells, strict=True)]
+    cells: list[Sequence[object]] = []
+    sizes: list[Sequence[int]] = []
+    for field, column in zip(piece.schema, piece.columns, strict=True):
+        if file is not None and file.index is not None and file.original is not None and is_slices(field):
+            cells.append(slices_of(column, file.index, file.original))
+            sizes.append(sizes_of_slices(cells[-1]))
+        else:
+            cells.append(cells_of(column))
+            sizes.append(sizes_of(column, cells[-1]))
     names = piece.schema.names
     for index, values, size in zip(
         range(first, first + piece.num_rows), zip(*cells, strict=True), zip(*sizes, strict=True), strict=True
