@@ -19,7 +19,7 @@ from pipeline.core.redact import HIDDEN
 from pipeline.core.tokens import most_completion
 from pipeline.core.types import Prompt, Request, Usage
 from pipeline.jobs import inputs
-from pipeline.jobs.columns import kept_schema
+from pipeline.jobs.columns import kept_schema, tell_of_unsent
 from pipeline.jobs.job import Job
 from pipeline.jobs.look import opened
 from pipeline.jobs.pictures import check_pillow, picture_sizes, shrunk
@@ -78,6 +78,7 @@ def check_job(job: Job) -> Preview:
     if not found and not layout.has_record:
         raise SourceError(f"input.path: {', '.join(config.input.path)} matches no file")
     seen = head(found, inputs.csv_options(config), rows=ROWS)
+    tell_of_unsent(config, seen.schema, notices.append)
     read = SliceReader()
     renderer = build_renderer(config, seen.schema, read) if found else None
     columns = output_schema(kept_schema(config, seen.schema), config.output.prefix).names if found else []

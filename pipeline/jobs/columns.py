@@ -1,6 +1,6 @@
 """Which columns the input has, and which of them the output keeps."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -8,10 +8,12 @@ import pyarrow as pa
 from pipeline.checkpoint.entries import StoredJob
 from pipeline.config import Config
 from pipeline.core.errors import ConfigError, SourceError
+from pipeline.core.redact import harmless
 from pipeline.jobs.inputs import JoinedFile
 from pipeline.sources.parquet import schema_of
 from pipeline.sources.schema import as_known
-from pipeline.sources.slices import is_slices
+from pipeline.sources.shards import is_picture
+from pipeline.sources.slices import is_shard, is_slices, slice_columns, unmarked
 
 
 def input_schema(job: StoredJob | None, files: Sequence[JoinedFile]) -> pa.Schema | None:
@@ -24,6 +26,8 @@ def input_schema(job: StoredJob | None, files: Sequence[JoinedFile]) -> pa.Schem
     schema = schema_of([path for path, _ in readable], names=[name for _, name in readable])
     if job is None:
         return schema
+    if is_shard(schema):  # what these shards lack is null in them
+        schema = pa.schema([*schema, *(each for each in job.schema if each.name not in schema.names)])
     if gone := [name for name in job.schema.names if name not in schema.names]:
         raise SourceError(
             f"{readable[0][1]}: has no column {gone[0]!r}, which the files that joined the job before have;"
@@ -32,19 +36,27 @@ def input_schema(job: StoredJob | None, files: Sequence[JoinedFile]) -> pa.Schem
     return as_known(schema, job.schema)
 
 
-def kept_schema(config: Config, schema: pa.Schema) -> pa.Schema:
-    """Give the input columns that the output keeps: the named ones, or all but image bytes and what stays in its file."""
+def kept_schema(config: Config, schema: pa.Schema, job: StoredJob | None = None) -> pa.Schema:
+    """Give the input columns that the output keeps: the named ones, or all but image bytes and what stays in its file.
+
+    Shards that join a job on record may have more columns than it has: these are not kept.
+    """
     if config.output.columns is not None:
         for name in config.output.columns:
             if name not in schema.names:
                 raise ConfigError(f"output.columns: the input has no column {name} (columns: {', '.join(schema.names[:20])})")
-        return pa.schema([_plain(schema.field(name)) for name in config.output.columns])
-    return pa.schema([each for each in schema if not is_slices(each) and not _is_sent(each, config)])
+        return pa.schema([unmarked(schema.field(name)) for name in config.output.columns])
+    known = job.schema.names if job is not None and is_shard(schema) else schema.names
+    kept = [each for each in schema if each.name in known and not is_slices(each) and not _is_sent(each, config)]
+    return pa.schema([unmarked(each) for each in kept])
 
 
-def _plain(field: "pa.Field[Any]") -> "pa.Field[Any]":
-    """Give the field of a column whose cells will be in the output itself."""
-    return field.remove_metadata() if is_slices(field) else field
+def tell_of_unsent(config: Config, schema: pa.Schema, notice: Callable[[str], None]) -> None:
+    """Say once that a shard's pictures are not sent, where nobody said which are to be."""
+    names = [each for each in slice_columns(schema) if is_picture(each)]
+    if names and not config.prompt.images:
+        named = f"the column {names[0]} holds" if len(names) == 1 else f"the columns {' and '.join(names[:5])} hold"
+        notice(harmless(f"{named} pictures and {'is' if len(names) == 1 else 'are'} not sent; --image {names[0]} sends it"))
 
 
 def _is_sent(field: "pa.Field[Any]", config: Config) -> bool:

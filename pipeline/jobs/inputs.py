@@ -27,8 +27,8 @@ from pipeline.sources import (
     KnownFile,
     ParquetSource,
     count_rows,
+    format_of,
     identify,
-    is_parquet,
     join,
     key_of,
     list_files,
@@ -129,15 +129,25 @@ def _new_file(path: Path, key: str, layout: Layout, config: Config, id_: int) ->
     )
 
 
-def _readable(path: Path, layout: Layout, config: Config, id_: int, identity: FileIdentity) -> Path:
-    """Give the file as Parquet: itself, or its staged copy, made now if need be."""
-    if is_parquet(path):
-        return path
-    target = layout.staged / f"file-{id_:06d}.parquet"
+def _readable(path: Path, layout: Layout, config: Config, id_: int, identity: FileIdentity) -> Path | Index:
+    """Give the file as Parquet: itself, or its staged copy or index, made now if need be."""
+    readable = as_parquet(path, layout, id_)
+    target = readable.path if isinstance(readable, Index) else readable
     options = csv_options(config)
-    if not staged_ok(target, identity, options):
+    if target != path and not staged_ok(target, identity, options):
         stage(path, target, options)
-    return target
+    return readable
+
+
+def as_parquet(path: Path, layout: Layout, id_: int) -> Path | Index:
+    """Give where a file of the job is, or would be, readable as Parquet."""
+    staged = layout.staged / f"file-{id_:06d}.parquet"
+    match format_of(path):
+        case "parquet":
+            return path
+        case "tar":
+            return Index(staged, path, layout.output.parent)
+    return staged
 
 
 def _laid_out(

@@ -19,10 +19,10 @@ from pipeline.config import load_config
 from pipeline.core.errors import BusyError, ConfigError, DamagedError, MismatchError
 from pipeline.core.tally import Tally, Traffic, summarize
 from pipeline.jobs import inputs
+from pipeline.jobs.columns import input_schema
 from pipeline.jobs.place import layout_of
 from pipeline.prompts import SliceReader
-from pipeline.sources import is_parquet
-from pipeline.sources.parquet import schema_of
+from pipeline.sources import Index
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,13 +185,14 @@ def _never_asked(record: Record, layout: Layout) -> Iterator[pa.RecordBatch]:
         stop = start + stored.rows
         if stop > record.planned:
             path = layout.output.parent / stored.path
-            staged = layout.staged / f"file-{stored.id:06d}.parquet"
-            readable = path if is_parquet(path) else staged
-            if readable.exists():
-                schema_of([readable])
+            kept = record.job.schema.names
+            readable = inputs.as_parquet(path, layout, stored.id)
+            lies_in = [path, readable.path] if isinstance(readable, Index) else [readable]
+            if all(each.exists() for each in lies_in):
                 file = inputs.JoinedFile(stored, 0, stored.rows, path, readable)
+                schema = input_schema(record.job, [file])
                 with SliceReader() as read:
-                    source = inputs.JoinedSource([file], prompt_columns=[], kept_columns=record.job.schema.names, read=read)
+                    source = inputs.JoinedSource([file], prompt_columns=[], kept_columns=kept, schema=schema, read=read)
                     for batch in source.columns(max(record.planned - start, 0), stored.rows):
                         yield record.pending(batch)
         start = stop

@@ -28,7 +28,7 @@ from pipeline.core.tally import Summary, Traffic, summarize
 from pipeline.core.types import ERROR_KINDS
 from pipeline.engine.work import Result
 from pipeline.jobs import inputs, signals
-from pipeline.jobs.columns import input_schema, kept_schema
+from pipeline.jobs.columns import input_schema, kept_schema, tell_of_unsent
 from pipeline.jobs.engine import Engine, Todo
 from pipeline.jobs.job import Job
 from pipeline.jobs.machine import make_room_for, tell_of_memory, tell_of_proxies
@@ -135,6 +135,8 @@ class _Execution:
             self._observer.notice(f"{number} rows are to be asked again")
         files = inputs.join_files(record, self._layout, self._config, found, notice=self._observer.notice)
         schema = input_schema(record.job, files)
+        if schema is not None:
+            tell_of_unsent(self._config, schema, self._observer.notice)
         renderer, kept = self._columns(record, schema)
         self._store(record, endpoint, kept)
         # Not before: a new file that does not fit has to be mended, and may change until it has joined.
@@ -179,7 +181,7 @@ class _Execution:
             assert record.job is not None
             known = record.job.schema
             return _NoRows(), known
-        return build_renderer(self._config, schema, self._read), kept_schema(self._config, schema)
+        return build_renderer(self._config, schema, self._read), kept_schema(self._config, schema, record.job)
 
     def _store(self, record: Record, endpoint: Endpoint, kept: pa.Schema) -> None:
         job = StoredJob(endpoint.facts, redacted(self._config), kept, self._config.output.prefix)

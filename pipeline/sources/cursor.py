@@ -118,7 +118,7 @@ class Cursor:
             for batch in self._batches:
                 first, self._next = self._next, self._next + batch.num_rows
                 if row < self._next:
-                    return first, batch.select(self._columns)
+                    return first, _completed(batch, self._columns)
         except UNREADABLE as error:
             self.close()
             file.check()  # a file overwritten in place reads as a broken one
@@ -132,10 +132,11 @@ class Cursor:
         self._batches = iter(())  # what the last group's reader holds goes before the next one's comes
         if self._at is None or self._at.file is not file:
             self.close()
-            self._at = _Opened(file, open_parquet(file.path), self._columns)
+            here = [each for each in self._columns if each in file.schema.names] or file.schema.names[:1]
+            self._at = _Opened(file, open_parquet(file.path), here)
         first, groups, rows, row_bytes = self._at.groups_at(row - file.first, self._most_rows)
         size = max(1, min(self._most_rows, BATCH_BYTES // max(row_bytes, 1)))
-        self._batches = self._at.parquet.iter_batches(size, row_groups=groups, columns=self._columns, use_threads=False)
+        self._batches = self._at.parquet.iter_batches(size, row_groups=groups, columns=self._at.columns, use_threads=False)
         self._next, self._end = file.first + first, file.first + first + rows
 
 
@@ -146,7 +147,7 @@ class _Opened:
         self.file = file
         self.parquet = parquet
         self._as_stored: pq.ParquetFile | None = None
-        self._columns = list(columns)
+        self.columns = list(columns)
         metadata = parquet.metadata
         self._ends = list(accumulate(metadata.row_group(each).num_rows for each in range(metadata.num_row_groups)))
         # Names of columns may hold dots, and then look like a path inside another; one leaf too many does no harm here.
@@ -202,8 +203,17 @@ class _Opened:
             names = [self.parquet.schema.column(leaf).path for leaf in self._leaves]
             # Once a file, and with the footer as read: it names every group, so a look at each would cost their square.
             self._as_stored = open_parquet(self.file.path, read_dictionary=names, metadata=self.parquet.metadata)
-        batch = next(self._as_stored.iter_batches(1, row_groups=[group], columns=self._columns, use_threads=False))
+        batch = next(self._as_stored.iter_batches(1, row_groups=[group], columns=self.columns, use_threads=False))
         return sum(_longest(each) for column in batch.columns for each in _dictionaries(column)) * per_row
+
+
+def _completed(batch: pa.RecordBatch, columns: Sequence[str]) -> pa.RecordBatch:
+    """Give these columns of a batch, in their order; nulls for those that its file lacks."""
+    if all(name in batch.schema.names for name in columns):
+        return batch.select(columns)
+    fields = [batch.schema.field(name) if name in batch.schema.names else pa.field(name, pa.null()) for name in columns]
+    arrays = [batch.column(each.name) if each.name in batch.schema.names else pa.nulls(batch.num_rows) for each in fields]
+    return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields))
 
 
 def _dictionaries(array: "pa.Array[Any]") -> "Iterator[pa.Array[Any]]":

@@ -1,4 +1,4 @@
-"""What proves that a file is still the one that joined the job: its stat, its bytes' hash, or its Parquet footer's.
+"""What proves that a file is still the one that joined the job: its stat, its bytes' hash, or that of what describes them.
 
 The modification time alone is never proof against a file, only for it: copying, touching and checking out change it.
 """
@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pipeline.core.errors import SourceError
-from pipeline.sources.listing import is_parquet
+from pipeline.sources.listing import format_of
+from pipeline.sources.shards import scan
 from pipeline.sources.wording import reason, shown
 
 _MAGIC = b"PAR1"
@@ -20,7 +21,10 @@ _TAIL = 8  # the footer's length in four bytes, then the magic
 
 @dataclass(frozen=True, slots=True)
 class FileIdentity:
-    """A file as it was when it joined. `footer` and `sha256` are hex digests; None: not a Parquet file, not known yet."""
+    """A file as it was when it joined. `footer` and `sha256` are hex digests.
+
+    `footer` is of a Parquet file's footer or a tar's headers, None for text; `sha256` of all bytes, None: not known yet.
+    """
 
     size: int
     mtime_ns: int
@@ -39,21 +43,24 @@ def stat_of(path: Path) -> FileIdentity:
 
 
 def identify(path: Path) -> FileIdentity:
-    """Give a file's identity: a Parquet file with its footer's hash, so that it need not be read; text with its sha256.
+    """Give a file's identity: Parquet and tar with the hash of footer or headers, so that they need not be read; text with its
+    sha256.
 
     Text is read whole for staging anyway, and nothing but its bytes could prove it later. Raises SourceError for a file
-    that is empty, or named .parquet and not a whole Parquet file.
+    that is empty, or not whole and of the format it is named after.
     """
     found = stat_of(path)
     if found.size == 0:
         raise SourceError(f"{shown(path)}: the file is empty, zero bytes; take it away or put the data in")
-    if is_parquet(path):
+    if format_of(path) in ("parquet", "tar"):
         return replace(found, footer=footer_of(path))
     return replace(found, sha256=sha256_of(path))
 
 
 def footer_of(path: Path) -> str:
-    """Hash the footer of a Parquet file, which holds the place and size of every piece of it."""
+    """Hash the footer of a Parquet file, which holds the place and size of every piece of it, or the headers of a tar."""
+    if format_of(path) == "tar":
+        return scan(path).digest
     try:
         with path.open("rb") as file:
             return _footer(file, path)

@@ -13,11 +13,12 @@ from pipeline.core.errors import SourceError
 from pipeline.sources.wording import reason, shown
 
 _TEXT = (".csv", ".tsv", ".jsonl")
-SUFFIXES = (".parquet", *_TEXT, *(f"{each}.gz" for each in _TEXT))
+SUFFIXES = (".parquet", ".tar", *_TEXT, *(f"{each}.gz" for each in _TEXT))
+_PACKED_TARS = (".tgz", ".tbz2", ".txz", ".tzst", *(f".tar.{each}" for each in ("gz", "bz2", "xz", "zst", "lz4")))
 
 
 def format_of(path: Path) -> str | None:
-    """Give `parquet`, `csv`, `tsv` or `jsonl` by the name, whatever its case and with or without .gz; None for others."""
+    """Give `parquet`, `tar`, `csv`, `tsv` or `jsonl` by the name, whatever its case, text also with .gz; None for others."""
     name = path.name.lower()
     suffix = next((each for each in SUFFIXES if name.endswith(each) and len(name) > len(each)), None)
     return suffix.split(".")[1] if suffix else None
@@ -52,7 +53,7 @@ def _named_by(path: Path) -> Iterable[Path]:
         return _below(path)
     if os.path.lexists(path) or not glob.has_magic(str(path)):
         if path.exists() and format_of(path) is None:
-            raise SourceError(f"{shown(path)}: not a format that is read; the name must end in {' '.join(SUFFIXES)}")
+            raise SourceError(f"{shown(path)}: {_unread(path)}")
         return [path]
     return _matching(path)
 
@@ -63,6 +64,8 @@ def _below(folder: Path) -> list[Path]:
         folders[:] = [each for each in folders if not _passed_over(each)]
         files += [Path(parent, each) for each in names if not _passed_over(each)]
     known = [each for each in files if format_of(each)]
+    if not known and (packed := [each for each in files if each.name.lower().endswith(_PACKED_TARS)]):
+        raise SourceError(f"{shown(packed[0])}: {_unread(packed[0])}")
     return sorted(known, key=lambda each: each.relative_to(folder).as_posix())
 
 
@@ -76,11 +79,14 @@ def _matching(pattern: Path) -> list[Path]:
     known = [each for each in files if format_of(each)]
     known += [file for each in inside if each.is_dir() and not each.is_symlink() for file in _below(each)]
     if files and not known:
-        raise SourceError(
-            f"{shown(pattern)}: matches {shown(files[0].name)}, which is not a format that is read; "
-            f"names must end in {' '.join(SUFFIXES)}"
-        )
+        raise SourceError(f"{shown(pattern)}: matches {shown(files[0].name)}: {_unread(files[0])}")
     return sorted(known, key=lambda each: each.relative_to(fixed).as_posix())
+
+
+def _unread(path: Path) -> str:
+    if path.name.lower().endswith(_PACKED_TARS):
+        return "a compressed tar, of which no member can be read by itself; unpack it to a .tar first"
+    return f"not a format that is read; the name must end in {' '.join(SUFFIXES)}"
 
 
 def _fixed_part(pattern: Path) -> Path:

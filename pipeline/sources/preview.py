@@ -7,13 +7,17 @@ from pathlib import Path
 import pyarrow as pa
 
 from pipeline.core.types import Row
+from pipeline.sources.cursor import InputFile, stat_tuple
 from pipeline.sources.delimited import CsvFile, CsvOptions
 from pipeline.sources.jsonl import JsonlFile, count_records
 from pipeline.sources.listing import format_of
+from pipeline.sources.members import BLOCK
 from pipeline.sources.parquet import ParquetSource, rows_of
 from pipeline.sources.schema import agreed_schema
+from pipeline.sources.shards import ShardFile, scan
+from pipeline.sources.slices import Index, presented
 
-# Of CSV and JSONL, a few seconds' worth is read; of the first rows, as many as fit in here too.
+# Of CSV and JSONL, and of a tar's headers, a few seconds' worth is read; of the first rows, as many as fit in here too.
 MOST_BYTES = 64 << 20
 _JSONL_ROWS = 1000
 
@@ -72,6 +76,8 @@ def _part(path: Path, options: CsvOptions, rows: int, most_bytes: int) -> _Part:
             return _parquet(path, rows)
         case "jsonl":
             return _jsonl(path, rows, most_bytes)
+        case "tar":
+            return _tar(path, rows, most_bytes)
     return _csv(path, options, rows, most_bytes)
 
 
@@ -109,6 +115,18 @@ def _jsonl(path: Path, rows: int, most_bytes: int) -> _Part:
         first += rows_of(0, batch.slice(0, rows)) if batch is not None else ()
     counted, read, complete = count_records(path, most_bytes)
     return _Part(file.schema, first, counted, read, complete, sure=complete and counted <= _JSONL_ROWS)
+
+
+def _tar(path: Path, rows: int, most_bytes: int) -> _Part:
+    if most_bytes <= 0:
+        return _Part(pa.schema([]), (), 0, complete=False, sure=False)
+    found = scan(path, most_bytes=most_bytes)
+    file = ShardFile(path, found, rows=min(rows, found.samples))
+    index, stat = Index(path, path, path.parent), stat_tuple(path)
+    opened = InputFile(path, 0, rows, stat, file.schema, index, stat)
+    first = [row for batch in (file.batches() if rows else ()) for row in rows_of(0, batch, opened)]
+    schema = presented(found.schema, index=True)
+    return _Part(schema, first, found.samples, found.members * BLOCK, found.complete, sure=found.complete)
 
 
 def _with_more(schema: pa.Schema, others: Sequence[pa.Schema]) -> pa.Schema:

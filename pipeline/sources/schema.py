@@ -1,7 +1,8 @@
 """The one schema that all files of an input agree on, and batches conformed to it.
 
 Names and types must agree; order may differ, and so may what is the same value in another wrapping: string or
-large_string, the width of a dictionary's indices, a column without any value. Values are never converted.
+large_string, the width of a dictionary's indices, a column without any value. Values are never converted. Shards may each
+lack some columns of the others: a sample has what it has.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,6 +14,7 @@ import pyarrow as pa
 import pyarrow.types as is_
 
 from pipeline.core.errors import SourceError
+from pipeline.sources.slices import is_shard, no_shard, with_marks
 from pipeline.sources.wording import shown
 
 _MOST_CHARS = 100
@@ -28,7 +30,7 @@ def agreed_schema(schemas: Iterable[tuple[Path, pa.Schema]]) -> pa.Schema:
         _check_names(schema, path)
         if first is None:
             agreed, first = schema.remove_metadata(), path
-        elif not schema.equals(agreed):
+        elif not schema.equals(agreed) or is_shard(agreed) != is_shard(schema):
             agreed = _agreed(agreed, first, schema, path)
     return agreed
 
@@ -76,6 +78,15 @@ def _check_names(schema: pa.Schema, path: Path) -> None:
 
 
 def _agreed(agreed: pa.Schema, first: Path, schema: pa.Schema, path: Path) -> pa.Schema:
+    if not (is_shard(agreed) and is_shard(schema)):
+        _check_same_names(agreed, first, schema, path)
+        agreed = no_shard(agreed)
+    more = [each for each in schema if each.name not in agreed.names]
+    known = [_agreed_field(each, first, schema.field(each.name), path) if each.name in schema.names else each for each in agreed]
+    return pa.schema([*known, *more])
+
+
+def _check_same_names(agreed: pa.Schema, first: Path, schema: pa.Schema, path: Path) -> None:
     for name in agreed.names:
         if name not in schema.names:
             raise SourceError(
@@ -86,7 +97,6 @@ def _agreed(agreed: pa.Schema, first: Path, schema: pa.Schema, path: Path) -> pa
             raise SourceError(
                 f"{shown(path)}: has a column {name!r}, which {shown(first)} has not; one job's files need the same columns"
             )
-    return pa.schema([_agreed_field(field, first, schema.field(field.name), path) for field in agreed])
 
 
 def _agreed_field(ours: "pa.Field[Any]", first: Path, theirs: "pa.Field[Any]", path: Path) -> "pa.Field[Any]":
@@ -96,12 +106,12 @@ def _agreed_field(ours: "pa.Field[Any]", first: Path, theirs: "pa.Field[Any]", p
             f"{shown(path)}: column {ours.name!r} is {str(theirs.type)[:_MOST_CHARS]}, and {str(ours.type)[:_MOST_CHARS]} in "
             f"{shown(first)}; one job's files need the same types"
         )
-    return ours.with_type(type_).with_nullable(ours.nullable or theirs.nullable)
+    return with_marks(ours.with_type(type_).with_nullable(ours.nullable or theirs.nullable), theirs)
 
 
 def _known_field(known: "pa.Field[Any]", found: "pa.Field[Any]") -> "pa.Field[Any]":
     fits = common_type(known.type, found.type) == known.type and (known.nullable or not found.nullable)
-    return known if fits else found
+    return with_marks(known, found) if fits else found
 
 
 _TEXTS = (is_.is_string, is_.is_large_string, is_.is_string_view)

@@ -19,6 +19,7 @@ from pipeline.core.types import Slice
 from pipeline.sources.wording import shown
 
 _MARK = b"rowcall.slice"
+_SHARD = b"rowcall.shard"
 _PLACE = pa.struct(
     [
         ("file", pa.string()),  # relative to `root`; null: the file that the index was made from
@@ -50,6 +51,11 @@ def slice_field(name: str) -> "pa.Field[Any]":
     return pa.field(name, _PLACE, metadata={_MARK: b"1"})
 
 
+def shard_key_field(name: str) -> "pa.Field[Any]":
+    """Give the field of a shard's keys. It marks the schema: what one shard lacks of another's columns is null in it."""
+    return pa.field(name, pa.string(), nullable=False, metadata={_SHARD: b"1"})
+
+
 def place(
     offset: int, size: int, *, file: str | None = None, root: str | None = None, stat: Stat | None = None
 ) -> dict[str, Any]:
@@ -63,6 +69,15 @@ def is_slices(field: "pa.Field[Any]") -> bool:
     return _MARK in (field.metadata or {})
 
 
+def is_shard(schema: pa.Schema) -> bool:
+    return any(_SHARD in (each.metadata or {}) for each in schema)
+
+
+def no_shard(schema: pa.Schema) -> pa.Schema:
+    """Give the schema without that mark."""
+    return pa.schema([_without(each, _SHARD) for each in schema])
+
+
 def slice_columns(schema: pa.Schema) -> tuple[str, ...]:
     return tuple(each.name for each in schema if is_slices(each))
 
@@ -71,7 +86,31 @@ def presented(schema: pa.Schema, *, index: bool) -> pa.Schema:
     """Give a file's schema as the source shows it: places as bytes, still marked. Marks in other files go."""
     if index:
         return pa.schema([each.with_type(pa.binary()) if is_slices(each) else each for each in schema])
-    return pa.schema([each.remove_metadata() if is_slices(each) else each for each in schema])
+    return pa.schema([_without(_without(each, _MARK), _SHARD) for each in schema])
+
+
+def with_marks(field: "pa.Field[Any]", other: "pa.Field[Any]") -> "pa.Field[Any]":
+    """Give the field with the marks of both."""
+    merged: dict[str | bytes, str | bytes] = {
+        key: value
+        for each in (field, other)
+        for key, value in (each.metadata or {}).items()
+        if each is field or key in (_MARK, _SHARD)
+    }
+    return field.with_metadata(merged) if merged else field
+
+
+def unmarked(field: "pa.Field[Any]") -> "pa.Field[Any]":
+    """Give the field of a column whose cells will be in the output itself."""
+    return _without(_without(field, _MARK), _SHARD)
+
+
+def _without(field: "pa.Field[Any]", mark: bytes) -> "pa.Field[Any]":
+    metadata = field.metadata or {}
+    if mark not in metadata:
+        return field
+    left: dict[str | bytes, str | bytes] = {key: value for key, value in metadata.items() if key != mark}
+    return field.with_metadata(left) if left else field.remove_metadata()
 
 
 def slices_of(array: "pa.Array[Any]", index: Index, stat: Stat) -> list[Slice | None]:

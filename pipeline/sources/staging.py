@@ -1,4 +1,4 @@
-"""CSV and JSONL made into Parquet once, so that everything behind the source knows one format.
+"""CSV and JSONL made into Parquet once, so that everything behind the source knows one format; of a tar only an index is made.
 
 A staged copy says which file it was made from and how it was read. It is whole or not there.
 """
@@ -9,7 +9,6 @@ import os
 import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from glob import escape
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -19,9 +18,10 @@ import pyarrow.parquet as pq
 
 from pipeline.core.errors import InputChangedError, OutputError, RowcallError, SourceError, StoppedError
 from pipeline.sources.delimited import CsvFile, CsvOptions
-from pipeline.sources.identity import FileIdentity, sha256_of, stat_of
+from pipeline.sources.identity import FileIdentity, identify, stat_of
 from pipeline.sources.jsonl import JsonlFile
 from pipeline.sources.listing import format_of
+from pipeline.sources.shards import ShardFile
 from pipeline.sources.wording import reason, shown
 
 _KEY = b"rowcall.staged"
@@ -32,7 +32,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 
 class TextFile(Protocol):
-    """What CSV and JSONL files have in common: a schema, and batches of it, to be read once."""
+    """What CSV, JSONL and tar files have in common: a schema, and batches of it, to be read once."""
 
     @property
     def schema(self) -> pa.Schema: ...
@@ -47,7 +47,9 @@ def open_text(path: Path, options: CsvOptions) -> TextFile:
             return CsvFile(path, options)
         case "jsonl":
             return JsonlFile(path)
-    raise SourceError(f"{shown(path)}: neither CSV nor TSV nor JSONL by its name")
+        case "tar":
+            return ShardFile(path)
+    raise SourceError(f"{shown(path)}: neither CSV nor TSV nor JSONL nor tar by its name")
 
 
 def stage(path: Path, target: Path, options: CsvOptions) -> None:
@@ -64,11 +66,10 @@ def write_staged(path: Path, target: Path, options: CsvOptions, before: FileIden
     """Write what `file` gives of the file at `path`, which was `before` when it was opened."""
     with _replacing(target) as out, _writing(out, file.schema) as writer:
         _write(writer, file.schema, file.batches())
-        digest = sha256_of(path)
-        now = stat_of(path)
+        now = identify(path)
         if (now.size, now.mtime_ns, now.inode) != (before.size, before.mtime_ns, before.inode):
             raise InputChangedError(f"{shown(path)}: the file changed while it was read; run again when it is complete")
-        writer.add_key_value_metadata({_KEY.decode(): json.dumps(_facts(replace(now, sha256=digest), options, format_of(path)))})
+        writer.add_key_value_metadata({_KEY.decode(): json.dumps(_facts(now, options, format_of(path)))})
         writer.close()
 
 
@@ -77,11 +78,13 @@ def staged_ok(target: Path, identity: FileIdentity, options: CsvOptions) -> bool
     stored = _stored(target)
     if stored is None or stored.get("version") != _VERSION:
         return False
-    if stored.get("format") != "jsonl" and stored.get("csv") != _csv(options):
+    if stored.get("format") in ("csv", "tsv") and stored.get("csv") != _csv(options):
         return False
     source = stored.get("source")
     if not isinstance(source, dict):
         return False
+    if identity.footer is not None:
+        return source.get("footer") == identity.footer
     if identity.sha256 is not None:
         return source.get("sha256") == identity.sha256
     return (source.get("size"), source.get("mtime_ns"), source.get("inode")) == (
@@ -101,7 +104,8 @@ def _stored(target: Path) -> dict[str, object] | None:
 
 
 def _facts(source: FileIdentity, options: CsvOptions, format_: str | None) -> dict[str, object]:
-    identity = {"size": source.size, "mtime_ns": source.mtime_ns, "inode": source.inode, "sha256": source.sha256}
+    identity: dict[str, object] = {"size": source.size, "mtime_ns": source.mtime_ns, "inode": source.inode}
+    identity |= {"sha256": source.sha256} if source.footer is None else {"footer": source.footer}
     return {"version": _VERSION, "format": format_, "source": identity, "csv": _csv(options)}
 
 
