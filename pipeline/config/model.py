@@ -53,7 +53,7 @@ class Input(Section):
     """What is read."""
 
     path: LocalTexts = Field(
-        description="file, folder or glob, or a list of them: .parquet .csv .tsv .jsonl, the last three also with .gz"
+        description="file, folder or glob, or a list of them: .parquet .tar .csv .tsv .jsonl, the last three also with .gz"
     )
     csv: Csv = Field(Csv(), description="how CSV and TSV files are read")
 
@@ -254,7 +254,7 @@ class Output(Section):
     path: Annotated[str, Field(min_length=1), AfterValidator(checks.output_path)] = Field(
         description=".parquet: one file; no suffix or a trailing /: a folder of them"
     )
-    columns: Texts | None = Field(None, description="input columns to keep; null: all but image bytes")
+    columns: Texts | None = Field(None, description="input columns to keep; null: all but image bytes and what lies in a tar")
     prefix: str = Field("", description="put before each result column")
 
     @field_validator("columns")

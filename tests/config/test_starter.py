@@ -17,6 +17,7 @@ JOBS = sorted(set(CONFIGS.glob("*.yaml")) - set(SCRIPTS))
 STORIES = {
     "caption-openai-vision",
     "caption-segmind",
+    "caption-webdataset",
     "demo-captions",
     "demo-questions",
     "evaluation-set",

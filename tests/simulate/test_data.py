@@ -34,6 +34,10 @@ def test_the_table_is_made_from_the_files_beside_it(table):
     assert sorted(table["photo"].to_pylist()) == sorted(path.read_bytes() for path in PHOTOS)
 
 
+def test_the_shard_is_made_from_the_files_beside_it():
+    assert runpy.run_path(str(DATA / "make.py"))["shard"]() == (DATA / "photos-000000.tar").read_bytes()
+
+
 def test_the_columns_are_those_the_demo_asks_for(table, questions):
     assert table.column_names == ["photo", "title", "category", "caption_a", "caption_b"]
     assert list(questions[0]) == ["id", "question", "answer", "kind"]
