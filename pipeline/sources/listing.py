@@ -1,15 +1,18 @@
 """What `input.path` names: files, folders (searched to the bottom), globs, or a list of these, in a stable order.
 
-Absent on purpose: whether a file has been seen before (joining.py), and what is in it.
+One job reads tables or pictures. A folder or glob that holds tables means these: a list of pictures, such as metadata.csv,
+often lies beside them. Absent on purpose: whether a file has been seen before (joining.py), and what is in it.
 """
 
 import glob
 import os
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.core.errors import SourceError
+from pipeline.sources.pictures import PICTURE_SUFFIXES, Gathering, PictureFolder, is_picture, notices_of, without
 from pipeline.sources.wording import reason, shown
 
 _TEXT = (".csv", ".tsv", ".jsonl")
@@ -19,7 +22,11 @@ _PACKED_TARS = (".tgz", ".tbz2", ".txz", ".tzst", *(f".tar.{each}" for each in (
 
 def format_of(path: Path) -> str | None:
     """Give `parquet`, `tar`, `csv`, `tsv` or `jsonl` by the name, whatever its case, text also with .gz; None for others."""
-    name = path.name.lower()
+    return _format(path.name)
+
+
+def _format(name: str) -> str | None:
+    name = name.lower()
     suffix = next((each for each in SUFFIXES if name.endswith(each) and len(name) > len(each)), None)
     return suffix.split(".")[1] if suffix else None
 
@@ -28,65 +35,158 @@ def is_parquet(path: Path) -> bool:
     return format_of(path) == "parquet"
 
 
-def list_files(paths: str | Sequence[str], *, exclude: Sequence[Path] = ()) -> list[Path]:
-    """List the input files that these paths name: absolute, each once.
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What an input names now: `tables`, or `pictures` by the folder they were found in. `notices` are for the user's ears."""
+
+    tables: tuple[Path, ...] = ()
+    pictures: tuple[PictureFolder, ...] = ()
+    notices: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.tables or self.pictures)
+
+
+def find(paths: str | Sequence[str], *, exclude: Sequence[Path] = ()) -> Found:
+    """Find the tables or pictures that these paths name: absolute, each once.
 
     The order is that of `paths`; within a folder or glob, that of the names relative to it. A folder gives what lies
     below it, links to folders excepted. Names that start with a dot or underscore (`_SUCCESS`, `_manifest.json`) and
     folders that end with .rowcall are passed over, like files of other formats; what lies at or below `exclude` too.
-    A glob or folder may give nothing. Raises SourceError for a named file that is missing or of no known format, and
-    for pipes and devices.
+    A glob or folder may give nothing. Raises SourceError for a named file that is missing or of no known format, for
+    tables that are pipes or devices, and for tables and pictures side by side in `paths`.
     """
     kept_out = [os.path.realpath(each) for each in exclude]
-    found: dict[str, Path] = {}
+    tables: dict[str, Path] = {}
+    pictures: list[PictureFolder] = []
+    notices: list[str] = []
+    first_table: Path | None = None
     for path in [paths] if isinstance(paths, str) else paths:
-        for file in _named_by(Path(path).absolute()):
+        named = _named_by(Path(path).absolute())
+        for file in named.tables:
             real = os.path.realpath(file)
             if not any(real == each or real.startswith(each + os.sep) for each in kept_out):
-                found.setdefault(real, _checked(file))
-    return list(found.values())
+                first_table = first_table or file
+                tables.setdefault(real, _checked(file))
+        if named.tables and named.pictures:
+            notices.append(_tables_meant(path, named))
+        elif named.pictures:
+            pictures.append(without(named.pictures.folder(), pictures))
+            notices += notices_of(named.pictures)
+    pictures = [each for each in pictures if len(each)]
+    if first_table is not None and pictures:
+        raise SourceError(
+            f"input.path: {shown(first_table)} is a table and {shown(pictures[0].root)} holds pictures; one job reads one kind: "
+            "name them in two jobs, or the pictures in a column of a table"
+        )
+    return Found(tuple(tables.values()), tuple(pictures), tuple(notices))
 
 
-def _named_by(path: Path) -> Iterable[Path]:
+def list_files(paths: str | Sequence[str], *, exclude: Sequence[Path] = ()) -> list[Path]:
+    """List the tables that these paths name, as find() does."""
+    return list(find(paths, exclude=exclude).tables)
+
+
+@dataclass(slots=True)
+class _Named:
+    """What one path names; pictures only matter where there are no tables."""
+
+    pictures: Gathering
+    tables: list[Path] = field(default_factory=list)
+
+
+def _tables_meant(path: str, named: _Named) -> str:
+    return (
+        f"{shown(path)}: {shown(named.tables[0].name)} is read, and the pictures beside it are not input by themselves;"
+        " if they are meant, name them by a glob such as *.jpg"
+    )
+
+
+def _named_by(path: Path) -> _Named:
     # A file whose own name holds [ or * is meant before the pattern it could be.
     if path.is_dir():
-        return _below(path)
-    if os.path.lexists(path) or not glob.has_magic(str(path)):
-        if path.exists() and format_of(path) is None:
-            raise SourceError(f"{shown(path)}: {_unread(path)}")
-        return [path]
-    return _matching(path)
+        named = _Named(Gathering(path))
+        _search(path, named)
+        return named
+    if not os.path.lexists(path) and glob.has_magic(str(path)):
+        return _matching(path)
+    if is_picture(path.name) and path.exists():
+        named = _Named(Gathering(path.parent))
+        named.pictures.add(path.name, path)
+        return named
+    if path.exists() and format_of(path) is None:
+        raise SourceError(f"{shown(path)}: {_unread(path.name)}")
+    return _Named(Gathering(path.parent), [path])
 
 
-def _below(folder: Path) -> list[Path]:
-    files = []
-    for parent, folders, names in os.walk(folder, onerror=_refuse_folder):
-        folders[:] = [each for each in folders if not _passed_over(each)]
-        files += [Path(parent, each) for each in names if not _passed_over(each)]
-    known = [each for each in files if format_of(each)]
-    if not known and (packed := [each for each in files if each.name.lower().endswith(_PACKED_TARS)]):
-        raise SourceError(f"{shown(packed[0])}: {_unread(packed[0])}")
-    return sorted(known, key=lambda each: each.relative_to(folder).as_posix())
+def _search(folder: Path, named: _Named) -> list[str]:
+    """Search a folder to its bottom, without following links to other folders; give all folders that were. Tables come sorted."""
+    root = str(named.pictures.root)
+    tables: list[Path] = []
+    waiting = [str(folder)]
+    searched = []
+    packed: list[str] = []
+    while waiting:
+        place = waiting.pop()
+        searched.append(place)
+        inside = os.path.relpath(place, root) + "/" if place != root else ""
+        try:
+            with os.scandir(place) as entries:
+                for entry in entries:
+                    if _passed_over(entry.name):
+                        continue
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(entry.path)
+                    elif is_picture(entry.name):
+                        named.pictures.add(inside + entry.name, entry)
+                    elif _format(entry.name) and not entry.is_dir():
+                        tables.append(Path(entry.path))
+                    elif entry.name.lower().endswith(_PACKED_TARS):
+                        packed.append(entry.path)
+        except OSError as error:
+            raise SourceError(f"{shown(place)}: this folder cannot be read: {reason(error)}") from error
+    if packed and not (tables or named.pictures):
+        raise SourceError(f"{shown(min(packed))}: {_unread(packed[0])}")
+    named.tables += sorted(tables, key=lambda each: each.relative_to(folder).as_posix())
+    return searched
 
 
-def _matching(pattern: Path) -> list[Path]:
+def _matching(pattern: Path) -> _Named:
     fixed = _fixed_part(pattern)
+    named = _Named(Gathering(fixed))
     # Who writes _name*.csv means the files that are passed over otherwise.
     meant = any(each.startswith("_") for each in pattern.relative_to(fixed).parts)
-    matches = sorted(Path(each) for each in glob.glob(str(pattern), recursive=True))  # noqa: PTH207 -- Path.glob takes no absolute pattern
-    inside = [each for each in matches if meant or not any(map(_passed_over, each.relative_to(fixed).parts))]
-    files = [each for each in inside if not each.is_dir()]
-    known = [each for each in files if format_of(each)]
-    known += [file for each in inside if each.is_dir() and not each.is_symlink() for file in _below(each)]
-    if files and not known:
-        raise SourceError(f"{shown(pattern)}: matches {shown(files[0].name)}: {_unread(files[0])}")
-    return sorted(known, key=lambda each: each.relative_to(fixed).as_posix())
+    start = len(str(fixed).rstrip("/")) + 1
+    unread: list[str] = []
+    searched: set[str] = set()
+    for match in glob.iglob(str(pattern), recursive=True):  # noqa: PTH207 -- Path.glob takes no absolute pattern
+        match = match.rstrip("/")
+        if match in searched or match.rpartition("/")[0] in searched:
+            continue  # ** gives a folder and all that is in it
+        inside = match[start:]
+        parts = inside.split("/")
+        if not meant and any(map(_passed_over, parts)):
+            continue
+        if os.path.isdir(match):  # noqa: PTH112 -- by the million, like the rest here
+            if not os.path.islink(match):  # noqa: PTH114
+                searched.update(_search(Path(match), named))
+        elif is_picture(parts[-1]):
+            named.pictures.add(inside, Path(match))
+        elif _format(parts[-1]):
+            named.tables.append(Path(match))
+        else:
+            unread.append(parts[-1])
+    if unread and not (named.tables or named.pictures):
+        raise SourceError(f"{shown(pattern)}: matches {shown(min(unread))}: {_unread(min(unread))}")
+    named.tables.sort(key=lambda each: each.relative_to(fixed).as_posix())
+    return named
 
 
-def _unread(path: Path) -> str:
-    if path.name.lower().endswith(_PACKED_TARS):
+def _unread(name: str) -> str:
+    if name.lower().endswith(_PACKED_TARS):
         return "a compressed tar, of which no member can be read by itself; unpack it to a .tar first"
-    return f"not a format that is read; the name must end in {' '.join(SUFFIXES)}"
+    ends = f"{' '.join(SUFFIXES)}, or as a picture's does: {' '.join(PICTURE_SUFFIXES)}"
+    return f"not a format that is read; the name must end in {ends}"
 
 
 def _fixed_part(pattern: Path) -> Path:
@@ -114,7 +214,3 @@ def _checked(file: Path) -> Path:
     if not stat.S_ISREG(mode):
         raise SourceError(f"{shown(file)}: not a regular file; pipes and devices are not read")
     return file
-
-
-def _refuse_folder(error: OSError) -> Iterator[None]:
-    raise SourceError(f"{shown(error.filename)}: this folder cannot be read: {reason(error)}") from error
