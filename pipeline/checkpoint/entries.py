@@ -42,11 +42,16 @@ class StoredJob:
         return cls(stored["fingerprint"], stored["config"], schema, stored["prefix"])
 
 
+# The kind of an input file that is a list of pictures, staged in the record: it is nowhere else.
+PICTURES = "pictures"
+
+
 @dataclass(frozen=True, slots=True)
 class StoredFile:
     """An input file as it was when it joined the job. `id` is the order of joining; `path` is the caller's key.
 
-    `footer` is a hash of a Parquet footer, `sha256` that of all bytes; None while unknown.
+    `footer` is a hash of a Parquet footer, `sha256` that of all bytes; None while unknown. `kind` is PICTURES for a staged list
+    of them, whose `path` only says where they lie, and None for a file of the user's.
     """
 
     id: int
@@ -57,6 +62,7 @@ class StoredFile:
     inode: int
     footer: str | None = None
     sha256: str | None = None
+    kind: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

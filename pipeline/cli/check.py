@@ -34,8 +34,12 @@ def command(config: Path | None, limit: int | None, verbose: int, quiet: bool, *
 def _lines(it: "Preview") -> list[str]:
     lines = [f"note: {each}" for each in it.notices]
     whole = "" if it.rows_complete else " at least; the text files were not read to their end"
-    files = "1 file" if it.files == 1 else f"{count(it.files)} files"
-    lines.append(f"input: {count(it.rows)} rows in {files}{whole}")
+    if it.pictures is not None:
+        number, size = it.pictures
+        lines.append(f"input: {count(it.rows)} rows, one a picture; {count(number)} pictures are there, {size / 1e6:,.1f} MB")
+    else:
+        files = "1 file" if it.files == 1 else f"{count(it.files)} files"
+        lines.append(f"input: {count(it.rows)} rows in {files}{whole}")
     if it.held_by:
         lines.append(f"running: {it.held_by}")
     if it.damage is not None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import orjson
 
@@ -19,15 +18,17 @@ from pipeline.core.redact import HIDDEN
 from pipeline.core.tokens import most_completion
 from pipeline.core.types import Prompt, Request, Usage
 from pipeline.jobs import inputs
+from pipeline.jobs.albums import suited
 from pipeline.jobs.columns import kept_schema, tell_of_unsent
 from pipeline.jobs.job import Job
 from pipeline.jobs.look import opened
 from pipeline.jobs.pictures import check_pillow, picture_sizes, shrunk
 from pipeline.jobs.place import layout_of
 from pipeline.jobs.text import dumps
-from pipeline.jobs.wiring import Endpoint, build_endpoint, build_renderer
+from pipeline.jobs.wiring import Endpoint, build_endpoint, build_renderer, most_picture_bytes
 from pipeline.prompts import SliceReader
-from pipeline.sources import head
+from pipeline.sources import Found
+from pipeline.sources.pictures import number_and_bytes
 
 ROWS = 100
 _SHOWN_CHARS = 2000
@@ -38,13 +39,15 @@ _ELIDED_FROM = 200  # characters of base64 that are worth nobody's eyes
 class Preview:
     """What `check` found out. `bad_rows` are those of the first `looked_at` that could not be asked, with the reason.
 
-    `images`, `image_bytes` and `tokens` are of the rows looked at. `smaller` are the bytes of each picture of the first request
-    as it came and as it is sent, where pictures are made smaller. `done` and `failed` are None where nothing is on record,
-    or where `damage` says why it cannot be told; `left` and `cost`, an estimate for all rows to do, are then of all rows.
+    `pictures` are their number and bytes in all, where these are the input; `images`, `image_bytes` and `tokens` are of the
+    rows looked at. `smaller` are the bytes of each picture of the first request as it came and as it is sent, where pictures are
+    made smaller. `done` and `failed` are None where nothing is on record, or where `damage` says why it cannot be told; `left`
+    and `cost`, an estimate for all rows to do, are then of all rows.
     `changed` names what makes it another job than the one on record.
     """
 
     files: int
+    pictures: tuple[int, int] | None
     rows: int
     rows_complete: bool
     looked_at: int
@@ -70,16 +73,17 @@ class Preview:
 def check_job(job: Job) -> Preview:
     """Read config and input, render the first rows, and say what a run would do. Raises RowcallError as a run would."""
     notices: list[str] = []
-    config = job.config
-    endpoint = build_endpoint(config, warn=notices.append)
-    check_pillow(config)
-    found = inputs.find_files(config)
+    endpoint = build_endpoint(job.config, warn=notices.append)
+    check_pillow(job.config)
+    found = inputs.find_files(job.config)
+    notices += found.notices
+    config = suited(job.config, pictures=bool(found.pictures))
     layout = layout_of(config)
     if not found and not layout.has_record:
         raise SourceError(f"input.path: {', '.join(config.input.path)} matches no file")
-    seen = head(found, inputs.csv_options(config), rows=ROWS)
+    seen = inputs.first_rows(found, config, ROWS)
     tell_of_unsent(config, seen.schema, notices.append)
-    read = SliceReader()
+    read = SliceReader(most_picture_bytes=most_picture_bytes(config))
     renderer = build_renderer(config, seen.schema, read) if found else None
     columns = output_schema(kept_schema(config, seen.schema), config.output.prefix).names if found else []
     rendered = _Rendered(endpoint, config)
@@ -95,7 +99,8 @@ def check_job(job: Job) -> Preview:
     total = total if job.limit is None else min(job.limit, total)
     left = max(total - (on_record.done or 0), 0)
     return Preview(
-        files=len(found),
+        files=seen.files,
+        pictures=number_and_bytes(found.pictures) if found.pictures else None,
         rows=total,
         rows_complete=seen.complete,
         looked_at=len(seen.rows[: job.limit]),
@@ -162,7 +167,7 @@ class _OnRecord:
     damage: str | None = None
 
 
-def _on_record(job: Job, endpoint: Endpoint, found: Sequence[Path]) -> _OnRecord:
+def _on_record(job: Job, endpoint: Endpoint, found: Found) -> _OnRecord:
     layout = layout_of(job.config)
     if not layout.journal.exists() and not lost_journal(layout):
         return _OnRecord()

@@ -12,29 +12,35 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from pipeline.checkpoint.entries import StoredFile
+from pipeline.checkpoint.entries import PICTURES, StoredFile
 from pipeline.checkpoint.layout import Layout
 from pipeline.checkpoint.record import Record
 from pipeline.config import Config
 from pipeline.core.errors import BadRowError, MismatchError, SourceError, StoppedError
 from pipeline.core.interfaces import ReadSlice, Render
 from pipeline.core.types import Prompt, Row
+from pipeline.jobs import albums
 from pipeline.sources import (
     CsvOptions,
     FileIdentity,
+    Found,
+    Head,
     Index,
     Joined,
     KnownFile,
     ParquetSource,
     count_rows,
+    find,
     format_of,
+    head,
+    head_of_pictures,
     identify,
     join,
     key_of,
-    list_files,
     stage,
     staged_ok,
 )
+from pipeline.sources.wording import shown
 
 # A cell under this name, which no input column can have, says that the row's file is gone.
 GONE = "\0gone"
@@ -46,13 +52,17 @@ _IDLE_SHARE = 19
 
 @dataclass(frozen=True, slots=True)
 class JoinedFile:
-    """One file of the job: rows `start` to `stop`, readable as Parquet by `path`, or None if it has vanished."""
+    """One file of the job: rows `start` to `stop`, readable as Parquet by `path`, or None if it has vanished.
+
+    `lost` are rows of an album whose pictures' folder has lost them all.
+    """
 
     stored: StoredFile
     start: int
     stop: int
     original: Path | None
     path: Path | Index | None
+    lost: tuple[albums.Lost, ...] = ()
 
 
 def csv_options(config: Config) -> CsvOptions:
@@ -60,19 +70,28 @@ def csv_options(config: Config) -> CsvOptions:
     return CsvOptions(csv.delimiter, csv.encoding, dict(csv.types))
 
 
-def find_files(config: Config) -> list[Path]:
+def find_files(config: Config) -> Found:
     """List what `input.path` names now. Raises SourceError for a file that was named and is not there."""
-    return list_files(config.input.path, exclude=[config.output.place])
+    return find(config.input.path, exclude=[config.output.place])
+
+
+def first_rows(found: Found, config: Config, rows: int) -> Head:
+    """Look at the first rows of what was found, without staging anything."""
+    return head_of_pictures(found.pictures, rows=rows) if found.pictures else head(found.tables, csv_options(config), rows=rows)
 
 
 def join_files(
-    record: Record, layout: Layout, config: Config, found: Sequence[Path], *, notice: Callable[[str], None]
+    record: Record, layout: Layout, config: Config, found: Found, *, notice: Callable[[str], None]
 ) -> list[JoinedFile]:
     """Give the job's files in the order of joining, new ones behind those it has.
 
     New ones join the record only by `record.add_files`: call that once it is known that their columns fit. CSV and JSONL
     files that are still needed are staged. Raises MismatchError for a file whose content changed.
     """
+    if albums.are_meant(record, found):
+        added, lost = albums.join_pictures(record, layout, found.pictures, notice=notice)
+        files = _laid_out(record, [*record.files(), *added], layout, config, {})
+        return [replace(each, lost=tuple(one for one in lost if each.start <= one.start < each.stop)) for each in files]
     stored = {each.id: each for each in record.files()}
     joined = _joined(record, layout, found)
     if joined.changed:
@@ -86,22 +105,26 @@ def join_files(
     new = [_new_file(path, key, layout, config, len(stored) + number) for number, (key, path) in enumerate(joined.new)]
     if joined.vanished:
         notice(f"{len(joined.vanished)} input files are gone, such as {joined.vanished[0].path}; their recorded rows stay")
-    return _laid_out(record, [*record.files(), *new], layout, config, dict(_keys(found, layout)))
+    return _laid_out(record, [*record.files(), *new], layout, config, dict(_keys(found.tables, layout)))
 
 
-def vanished_rows(record: Record, layout: Layout, found: Sequence[Path]) -> int:
+def vanished_rows(record: Record, layout: Layout, found: Found) -> int:
     """Count the rows of the job whose files are not there any more."""
+    if albums.are_meant(record, found):
+        return albums.gone(record, layout, found.pictures)
     return sum(each.rows for each in _joined(record, layout, found).vanished)
 
 
-def have_changed(record: Record, layout: Layout, found: Sequence[Path]) -> bool:
+def have_changed(record: Record, layout: Layout, found: Found) -> bool:
     """Tell whether any file of the job is not there any more, or not as it was."""
+    if any(each.kind == PICTURES for each in record.files()):
+        return bool(found) and (bool(found.tables) or albums.have_changed(record, layout, found.pictures))
     joined = _joined(record, layout, found)
     return bool(joined.vanished or joined.changed)
 
 
-def _joined(record: Record, layout: Layout, found: Sequence[Path]) -> Joined:
-    return join([_known(each) for each in record.files()], _keys(found, layout))
+def _joined(record: Record, layout: Layout, found: Found) -> Joined:
+    return join([_known(each) for each in record.files()], _keys(found.tables, layout))
 
 
 def _keys(found: Sequence[Path], layout: Layout) -> list[tuple[str, Path]]:
@@ -159,6 +182,11 @@ def _laid_out(
     files, start = [], 0
     for stored in joined:
         stop = start + stored.rows
+        if stored.kind == PICTURES:
+            album = albums.index_of(layout, stored.id)
+            files.append(JoinedFile(stored, start, stop, album.path, album))
+            start = stop
+            continue
         original = here.get(stored.path)
         wanted = record.job is None or stop > record.planned or any(part.start < stop and start < part.stop for part in needed)
         path = None
@@ -242,7 +270,14 @@ def _groups(files: Sequence[JoinedFile]) -> Iterator[list[JoinedFile]]:
 
 
 def check_vanished(record: Record, files: Sequence[JoinedFile], scope: int) -> None:
-    """Refuse to start when rows that were never asked lie in a file that is gone."""
+    """Refuse to start when rows that were never asked lie in a file that is gone, or rows to ask where no picture is left."""
+    for lost in (each for file in files for each in file.lost):
+        todo = [each for state in record.parts() if state.left for each in record.missing(state.part)]
+        if any(each.start < lost.stop and lost.start < each.stop for each in [*todo, range(record.planned, scope)]):
+            raise SourceError(
+                f"{shown(lost.folder)}: not one of the job's pictures is there any more, and not all of their rows are on record;"
+                " is its disk mounted? Put them back and run again, or start over with --fresh"
+            )
     # An open part lacks outcomes; what a retry asks again has one.
     unasked = [(each.part.start, each.part.stop) for each in record.parts() if each.tally.done < len(each.part)]
     if scope > record.planned:
@@ -277,7 +312,9 @@ class Fingerprints:
 
     def __init__(self, record: Record, files: Sequence[JoinedFile]) -> None:
         self._record = record
-        self._files = [each for each in files if each.original is not None and each.stored.sha256 is None]
+        self._files = [
+            each for each in files if each.original is not None and each.stored.sha256 is None and each.stored.kind is None
+        ]
         self._stopped = threading.Event()
         self._at_once = HASHED_AT_ONCE
 

@@ -18,7 +18,7 @@ from pipeline.checkpoint.repair import way_on
 from pipeline.config import load_config
 from pipeline.core.errors import BusyError, ConfigError, DamagedError, MismatchError
 from pipeline.core.tally import Tally, Traffic, summarize
-from pipeline.jobs import inputs
+from pipeline.jobs import albums, inputs
 from pipeline.jobs.columns import input_schema
 from pipeline.jobs.place import layout_of
 from pipeline.prompts import SliceReader
@@ -172,7 +172,7 @@ def _locked_batches(layout: Layout, file: Path) -> Iterator[pa.Schema | pa.Recor
 
 def _refuse_own(record: Record, layout: Layout, file: Path) -> None:
     place = file.resolve()
-    inputs_of_it = {(layout.output.parent / each.path).resolve() for each in record.files()}
+    inputs_of_it = {(layout.output.parent / each.path).resolve() for each in record.files() if each.kind is None}
     if place in inputs_of_it or any(place.is_relative_to(each.resolve()) for each in (layout.output, layout.folder)):
         raise ConfigError(f"{file}: belongs to the job itself; export to another place")
 
@@ -184,10 +184,9 @@ def _never_asked(record: Record, layout: Layout) -> Iterator[pa.RecordBatch]:
     for stored in record.files():
         stop = start + stored.rows
         if stop > record.planned:
-            path = layout.output.parent / stored.path
-            kept = record.job.schema.names
-            readable = inputs.as_parquet(path, layout, stored.id)
-            lies_in = [path, readable.path] if isinstance(readable, Index) else [readable]
+            path, kept = layout.output.parent / stored.path, record.job.schema.names
+            readable = inputs.as_parquet(path, layout, stored.id) if stored.kind is None else albums.index_of(layout, stored.id)
+            lies_in = [readable.original, readable.path] if isinstance(readable, Index) else [readable]
             if all(each.exists() for each in lies_in):
                 file = inputs.JoinedFile(stored, 0, stored.rows, path, readable)
                 schema = input_schema(record.job, [file])

@@ -5,13 +5,11 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
 from pipeline.checkpoint import progress_file
-from pipeline.checkpoint.entries import StoredJob
+from pipeline.checkpoint.entries import PICTURES, StoredFile, StoredJob
 from pipeline.checkpoint.layout import make_folder, preflight
 from pipeline.checkpoint.lock import hold
 from pipeline.checkpoint.publish import manifest_stands, publish, set_aside, verify_output
@@ -28,6 +26,7 @@ from pipeline.core.tally import Summary, Traffic, summarize
 from pipeline.core.types import ERROR_KINDS
 from pipeline.engine.work import Result
 from pipeline.jobs import inputs, signals
+from pipeline.jobs.albums import suited
 from pipeline.jobs.columns import input_schema, kept_schema, tell_of_unsent
 from pipeline.jobs.engine import Engine, Todo
 from pipeline.jobs.job import Job
@@ -35,9 +34,9 @@ from pipeline.jobs.machine import make_room_for, tell_of_memory, tell_of_proxies
 from pipeline.jobs.pictures import check_pillow
 from pipeline.jobs.place import layout_of
 from pipeline.jobs.watch import ProgressFile, Unwatched
-from pipeline.jobs.wiring import Endpoint, build_endpoint, build_renderer, most_held, room_of
+from pipeline.jobs.wiring import Endpoint, build_endpoint, build_renderer, most_held, most_picture_bytes, room_of
 from pipeline.prompts import Renderer, SliceReader
-from pipeline.sources import head
+from pipeline.sources import Found
 from pipeline.version import __version__
 
 RETRY_KINDS = (*ERROR_KINDS, "length", "empty")
@@ -57,13 +56,13 @@ def run_job(job: Job, observer: Observer | None = None) -> Summary:
 class _Execution:
     def __init__(self, job: Job, observer: Observer, interrupts: signals.Interrupts) -> None:
         self._job = job
-        self._config = job.config
+        self._config = self._stated = job.config
         self._observer = observer
         self._interrupts = interrupts
         self._layout = layout_of(job.config)
         self._started = time.time()
         self._repaired: Repaired | None = None
-        self._read = SliceReader()
+        self._read = SliceReader(most_picture_bytes=most_picture_bytes(job.config))
 
     def run(self) -> Summary:
         job, config = self._job, self._config
@@ -73,6 +72,8 @@ class _Execution:
         check_pillow(config)
         make_room_for(config.limits.concurrency, embedded=config.endpoint.provider == "simulated")
         found = inputs.find_files(config)
+        for each in found.notices:
+            self._observer.notice(each)
         if not found and not self._layout.has_record:
             raise SourceError(f"input.path: {', '.join(config.input.path)} matches no file")
         if job.repair and not self._layout.folder.exists():
@@ -86,7 +87,7 @@ class _Execution:
                 self._repair()
             return self._with_lock(endpoint, found)
 
-    def _with_lock(self, endpoint: Endpoint, found: Sequence[Path]) -> Summary:
+    def _with_lock(self, endpoint: Endpoint, found: Found) -> Summary:
         with way_on(self._layout), self._read, ExitStack() as stack:
             record = open_record(self._layout, create=True)
             stack.callback(record.close)
@@ -107,15 +108,16 @@ class _Execution:
             f"the record was repaired: {done.kept} recorded rows are kept, at most {done.lost} are to be asked again{aside}"
         )
 
-    def _start_over(self, found: Sequence[Path]) -> None:
+    def _start_over(self, found: Found) -> None:
         if not self._layout.has_record and not self._layout.output.exists():
             return
         # What would end the new job at once is found before the old one is taken from its place.
         if not found:
             raise SourceError(f"input.path: {', '.join(self._config.input.path)} matches no file")
-        schema = head(found, inputs.csv_options(self._config), rows=1).schema
-        build_renderer(self._config, schema, self._read)
-        output_schema(kept_schema(self._config, schema), self._config.output.prefix)
+        schema = inputs.first_rows(found, self._config, 1).schema
+        config = suited(self._config, pictures=bool(found.pictures))
+        build_renderer(config, schema, self._read)
+        output_schema(kept_schema(config, schema), config.output.prefix)
         make_folder(self._layout)
         with hold(self._layout):
             for old, new in set_aside(self._layout):
@@ -123,8 +125,9 @@ class _Execution:
 
     # -- with the record open
 
-    def _with_record(self, record: Record, endpoint: Endpoint, found: Sequence[Any]) -> Summary:
+    def _with_record(self, record: Record, endpoint: Endpoint, found: Found) -> Summary:
         verify_output(record)
+        self._suit(record, found)
         if record.blank and (self._changes(record, endpoint) or inputs.have_changed(record, self._layout, found)):
             # Somebody who mends config or input after a first try that came to nothing is not asked about it.
             record.clear()
@@ -150,6 +153,12 @@ class _Execution:
             files, prompt_columns=renderer.columns, kept_columns=kept.names, schema=schema, read=self._read
         )
         return self._send(record, endpoint, renderer, source, files, todo)
+
+    def _suit(self, record: Record, found: Found) -> None:
+        """Take the config as it is meant where the input is pictures. What makes the job this job is as it was written."""
+        pictures = bool(found.pictures) or any(each.kind == PICTURES for each in record.files())
+        self._config = suited(self._config, pictures=pictures)
+        self._job = replace(self._job, config=self._config)
 
     def _check_same(self, record: Record, endpoint: Endpoint) -> None:
         """Refuse to go on with a job that is another one by now, unless told to."""
@@ -184,7 +193,7 @@ class _Execution:
         return build_renderer(self._config, schema, self._read), kept_schema(self._config, schema, record.job)
 
     def _store(self, record: Record, endpoint: Endpoint, kept: pa.Schema) -> None:
-        job = StoredJob(endpoint.facts, redacted(self._config), kept, self._config.output.prefix)
+        job = StoredJob(endpoint.facts, redacted(self._stated), kept, self._config.output.prefix)
         if record.job is None or record.job.to_bytes() != job.to_bytes():
             record.store_job(job)
 
@@ -272,11 +281,8 @@ class _Execution:
             metadata={
                 "version": __version__,
                 "job": digest(endpoint.facts),
-                "config": redacted(self._config),
-                "inputs": [
-                    {"path": each.path, "rows": each.rows, "size": each.size, "sha256": each.sha256, "footer": each.footer}
-                    for each in record.files()
-                ],
+                "config": redacted(self._stated),
+                "inputs": [_said_of(each) for each in record.files()],
                 "limit": self._job.limit,
                 "kept_under_changed_config": [each.id for each in record.runs() if each.note.get("keep_done")],
             },
@@ -320,6 +326,13 @@ def _nothing_sent(result: Result | None, record: Record, todo: Todo) -> Result:
         return result
     tally = record.tally()
     return Result(tally, Traffic(), tally.done - todo.again, 0.0, None, 0)
+
+
+def _said_of(file: StoredFile) -> dict[str, object]:
+    """Give what the output's metadata says of an input file, or of a run's new pictures as a whole."""
+    if file.kind is not None:
+        return {"path": file.path, "rows": file.rows, "kind": file.kind}
+    return {"path": file.path, "rows": file.rows, "size": file.size, "sha256": file.sha256, "footer": file.footer}
 
 
 def _check_kinds(kinds: Sequence[str] | None) -> None:

@@ -127,7 +127,7 @@ def build_renderer(config: Config, schema: pa.Schema, read: ReadSlice) -> Render
             images=config.prompt.images,
             messages=config.prompt.messages,
             root=config.images.root,
-            max_bytes=int(config.images.max_megabytes * 1e6),
+            max_bytes=most_picture_bytes(config),
         ),
         schema.names,
         # Without it where it is not needed: rendering that may wait for a disk costs a thread's turn a row.
@@ -139,6 +139,10 @@ def room_of(config: Config, record: Record) -> Room:
     """Make what watches the disks of the record and its output."""
     least = config.checkpoint.min_free_megabytes
     return Room(record, concurrency=config.limits.concurrency, least=None if least is None else int(least * 2**20))
+
+
+def most_picture_bytes(config: Config) -> int:
+    return int(config.images.max_megabytes * 1e6)
 
 
 def most_held(config: Config) -> int:

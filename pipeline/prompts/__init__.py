@@ -4,7 +4,7 @@ render     the seam, wiring the rest                 template   Jinja2 over the 
 sandbox    what a template may do and print          nulls      missing values inside a template
 messages   a column with a whole conversation        images     a cell -> images, by their own magic
 files      image files, never outside their folder   slices     what lies in archives and folders
-names      column names in messages to people            blocks     pictures in a conversation's own blocks
+names      column names in messages to people   blocks     pictures in a conversation's own blocks
 """
 
 from pipeline.prompts.render import PromptSettings, Renderer, build_render

@@ -18,6 +18,7 @@ from pipeline.prompts.files import Folder, too_large
 from pipeline.prompts.names import shown
 
 MOST_OPEN = 8
+MOST_PICTURE_BYTES = 20_000_000
 _ROOT = "input.path"
 _FILE = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY
 _MOST_NAME_SHOWN = 200
@@ -31,10 +32,14 @@ class _Open:
 
 
 class SliceReader:
-    """Implements core.interfaces.ReadSlice. A few archives stay open, the latest ones read; `close` lets go of all."""
+    """Implements core.interfaces.ReadSlice. A few archives stay open, the latest ones read; `close` lets go of all.
 
-    def __init__(self, *, most_open: int = MOST_OPEN) -> None:
+    Of a picture below a folder never more than `most_picture_bytes` are read, whoever asks.
+    """
+
+    def __init__(self, *, most_open: int = MOST_OPEN, most_picture_bytes: int = MOST_PICTURE_BYTES) -> None:
         self._most_open = most_open
+        self._most_picture_bytes = most_picture_bytes
         self._open: OrderedDict[str, _Open] = OrderedDict()
         self._folders: dict[str, Folder] = {}
         self._lock = threading.Lock()
@@ -46,10 +51,10 @@ class SliceReader:
         self.close()
 
     def __call__(self, cell: Slice, most_bytes: int) -> bytes:
+        if cell.root is not None:
+            return self._from_folder(cell, cell.root, min(most_bytes, self._most_picture_bytes))
         if cell.size > most_bytes:
             raise BadRowError(too_large(cell.size))
-        if cell.root is not None:
-            return self._folder(cell.root).read(cell.file, most_bytes, was=cell.stat)
         called = shown(cell.file, _MOST_NAME_SHOWN)
         try:
             return self._from_archive(cell, called)
@@ -106,6 +111,17 @@ class SliceReader:
                 os.close(opened.descriptor)
 
     # -- folders
+
+    def _from_folder(self, cell: Slice, root: str, most_bytes: int) -> bytes:
+        if cell.size > most_bytes:
+            raise BadRowError(too_large(cell.size))
+        data = self._folder(root).read(cell.file, most_bytes, was=cell.stat)
+        if cell.stat is None and len(data) != cell.size:
+            # Half a picture that somebody copies here just now is not worth a question, and an exchanged one would be noticed
+            # next time only, as if it were another than was asked about.
+            called = shown(cell.file, _MOST_NAME_SHOWN)
+            raise BadRowError(f"{called}: it had {cell.size} bytes when this run listed it, and now has {len(data)}")
+        return data
 
     def _folder(self, root: str) -> Folder:
         with self._lock:

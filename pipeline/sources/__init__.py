@@ -3,9 +3,9 @@
 from pipeline.sources.delimited import CsvOptions
 from pipeline.sources.identity import FileIdentity, identify, same, sha256_of
 from pipeline.sources.joining import Joined, KnownFile, join, key_of
-from pipeline.sources.listing import SUFFIXES, format_of, is_parquet, list_files
+from pipeline.sources.listing import SUFFIXES, Found, find, format_of, is_parquet, list_files
 from pipeline.sources.parquet import ParquetSource, count_rows, schema_of
-from pipeline.sources.preview import Head, head
+from pipeline.sources.preview import Head, head, head_of_pictures
 from pipeline.sources.schema import agreed_schema
 from pipeline.sources.slices import Index
 from pipeline.sources.staging import stage, staged_ok
@@ -13,6 +13,7 @@ from pipeline.sources.staging import stage, staged_ok
 __all__ = [
     "CsvOptions",
     "FileIdentity",
+    "Found",
     "Head",
     "Index",
     "Joined",
@@ -21,8 +22,10 @@ __all__ = [
     "SUFFIXES",
     "agreed_schema",
     "count_rows",
+    "find",
     "format_of",
     "head",
+    "head_of_pictures",
     "identify",
     "is_parquet",
     "join",

@@ -153,7 +153,7 @@ def prefixed(names: "pa.Array[Any]", root: str) -> "pa.Array[Any]":
     return joined
 
 
-def total(folders: Iterable[PictureFolder]) -> tuple[int, int]:
+def number_and_bytes(folders: Iterable[PictureFolder]) -> tuple[int, int]:
     """Give the number of pictures and their bytes."""
     folders = list(folders)
     return sum(map(len, folders)), sum(each.size for each in folders)

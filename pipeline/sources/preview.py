@@ -6,13 +6,15 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from pipeline.core.types import Row
+from pipeline.core.types import Row, Slice
+from pipeline.sources.album import IMAGE, PATH, SCHEMA
 from pipeline.sources.cursor import InputFile, stat_tuple
 from pipeline.sources.delimited import CsvFile, CsvOptions
 from pipeline.sources.jsonl import JsonlFile, count_records
 from pipeline.sources.listing import format_of
 from pipeline.sources.members import BLOCK
 from pipeline.sources.parquet import ParquetSource, rows_of
+from pipeline.sources.pictures import PictureFolder, number_and_bytes
 from pipeline.sources.schema import agreed_schema
 from pipeline.sources.shards import ShardFile, scan
 from pipeline.sources.slices import Index, presented
@@ -68,6 +70,16 @@ def head(files: Sequence[Path], options: CsvOptions, *, rows: int = 10, most_byt
         all(part.complete for _, part in parts),
         len(files),
     )
+
+
+def head_of_pictures(folders: Sequence[PictureFolder], *, rows: int = 10) -> Head:
+    """Look at pictures in their order, as they would join a job."""
+    first: list[Row] = []
+    for folder in folders:
+        for name, size in folder.first(max(rows - len(first), 0)):
+            first.append(Row(len(first), {PATH: name, IMAGE: Slice(name, 0, size, str(folder.root))}))
+    number, _ = number_and_bytes(folders)
+    return Head(presented(SCHEMA, index=True), tuple(first), number, True, number)
 
 
 def _part(path: Path, options: CsvOptions, rows: int, most_bytes: int) -> _Part:

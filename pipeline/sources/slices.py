@@ -138,7 +138,8 @@ def filled(
 ) -> Iterator[pa.RecordBatch]:
     """Give the piece with what its slices hold in their place, in batches of about `most_bytes`, or one row.
 
-    Raises SourceError for a cell that no table can hold, InputChangedError for one that cannot be read any more.
+    A picture that cannot be read is null. Raises SourceError for a cell of an archive that no table can hold, InputChangedError
+    for one that cannot be read any more.
     """
     columns = slice_columns(piece.schema)
     if not columns:
@@ -167,7 +168,12 @@ def _filled(piece: pa.RecordBatch, cells: dict[str, list[Slice | None]], read: R
     return pa.RecordBatch.from_arrays(arrays, schema=presented(piece.schema, index=True))
 
 
-def _bytes(cell: Slice, column: str, read: ReadSlice) -> bytes:
+def _bytes(cell: Slice, column: str, read: ReadSlice) -> bytes | None:
+    if cell.root is not None:
+        try:
+            return read(cell, MOST_KEPT_BYTES)
+        except BadRowError:
+            return None  # one of many pictures, and its row says why: the others go on
     if cell.size > MOST_KEPT_BYTES:
         raise SourceError(
             f"{shown(cell.file)}: a cell of column {column!r} has {cell.size / 1e6:.0f} MB, more than an output takes; "

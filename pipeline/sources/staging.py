@@ -64,7 +64,7 @@ def stage(path: Path, target: Path, options: CsvOptions) -> None:
 
 def write_staged(path: Path, target: Path, options: CsvOptions, before: FileIdentity, file: TextFile) -> None:
     """Write what `file` gives of the file at `path`, which was `before` when it was opened."""
-    with _replacing(target) as out, _writing(out, file.schema) as writer:
+    with replacing(target) as out, writing(out, file.schema) as writer:
         _write(writer, file.schema, file.batches())
         now = identify(path)
         if (now.size, now.mtime_ns, now.inode) != (before.size, before.mtime_ns, before.inode):
@@ -114,7 +114,7 @@ def _csv(options: CsvOptions) -> dict[str, object]:
 
 
 @contextmanager
-def _writing(out: BinaryIO, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
+def writing(out: BinaryIO, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
     writer = pq.ParquetWriter(out, schema, compression="zstd", write_page_checksum=True)
     try:
         yield writer
@@ -145,7 +145,7 @@ def _flush(writer: pq.ParquetWriter, schema: pa.Schema, waiting: list[pa.RecordB
 
 
 @contextmanager
-def _replacing(target: Path) -> Iterator[BinaryIO]:
+def replacing(target: Path) -> Iterator[BinaryIO]:
     """Give a private file beside `target` that takes its name when it is whole and on disk, or leaves no trace."""
     temporary = target.with_name(f"{target.name}.{secrets.token_hex(6)}.tmp")
     try:
