@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from pipeline.core.errors import MismatchError
 from pipeline.sources.cursor import UNREADABLE, open_parquet
-from pipeline.sources.pictures import NAMES, PictureFolder, compute, paths_of, prefixed, root_of
+from pipeline.sources.pictures import NAMES, PictureFolder, compute, paths_of, prefixed, root_of, scalar
 from pipeline.sources.slices import slice_field
 from pipeline.sources.staging import replacing, writing
 from pipeline.sources.wording import shown
@@ -55,7 +55,7 @@ def write_album(folders: Sequence[PictureFolder], target: Path, anchor: Path) ->
         for folder in folders:
             for start in range(0, len(folder), _GROUP_ROWS):
                 names = folder.names[start : start + _GROUP_ROWS].cast(pa.string())
-                roots = pa.repeat(root_of(folder, anchor), len(names))
+                roots = pa.repeat(scalar(root_of(folder, anchor), pa.string()), len(names))
                 writer.write_batch(_batch(names, roots, folder.sizes[start : start + _GROUP_ROWS]))
         writer.close()
 
@@ -119,7 +119,7 @@ def places_of(mask: pa.BooleanArray) -> list[int]:
 
 def _batch(names: "pa.Array[Any]", roots: "pa.Array[Any]", sizes: "pa.Array[Any]") -> pa.RecordBatch:
     image: Any = SCHEMA.field(IMAGE).type
-    offsets, unknown = pa.repeat(0, len(names)).cast(pa.int64()), pa.nulls(len(names), pa.int64())
+    offsets, unknown = pa.repeat(scalar(0, pa.int64()), len(names)), pa.nulls(len(names), pa.int64())
     cells = pa.StructArray.from_arrays([names, roots, offsets, sizes, unknown, unknown], fields=list(image))
     return pa.RecordBatch.from_arrays([names, cells], schema=SCHEMA)
 
