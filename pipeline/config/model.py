@@ -81,7 +81,11 @@ class Images(Section):
     """How image columns are read."""
 
     root: LocalPath | None = Field(None, description="folder of image paths; nothing outside it is read")
-    urls: Literal["pass"] = Field("pass", description="pass: the endpoint fetches http(s) URLs itself")
+    urls: Literal["pass", "inline"] = Field(
+        "pass",
+        description="pass: the endpoint fetches http(s) URLs itself; inline: rowcall does, from public addresses, and embeds",
+    )
+    per_host: int = Field(8, ge=1, le=1000, description="pictures fetched at once from one host, with urls: inline")
     max_megabytes: Positive = Field(20, description="a larger image makes its row a bad_row")
     max_side: Annotated[int, Field(ge=16, le=65_500)] | None = Field(
         None, description="shrink to this many pixels along the longer side; null: sent as they are; needs rowcall[images]"

@@ -298,6 +298,7 @@ class Run:
         self._gate.stopped()
         self._sealing.look_again()
         self._spending.stopped()
+        self._builder.stop()
         await asyncio.sleep(self._settings.grace)
         self._judge.traffic.requests += len(self._posting)
         self._judge.traffic.ambiguous += len(self._posting)

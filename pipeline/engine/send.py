@@ -8,8 +8,9 @@ from typing import TypeVar
 from pipeline.core.errors import BadRowError
 from pipeline.core.interfaces import Prepare, Provider, Render, Transport
 from pipeline.core.quota import Quotas
-from pipeline.core.types import Fault, FaultKind, Reply, Request, Row
+from pipeline.core.types import Fault, FaultKind, Prompt, Reply, Request, Row
 from pipeline.core.values import value
+from pipeline.engine.stop import Stopped
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -41,16 +42,35 @@ class Builder:
         self._provider = provider
         self._thread = thread
         self._prepare = prepare
+        self._preparing: set[asyncio.Task[object]] = set()
+        self._stopped = False
 
     async def build(self, row: Row) -> Request | Fault:
-        """Give the request, or the fault `bad_row`."""
+        """Give the request, or the fault `bad_row`. Raises Stopped if the run ends before the pictures are there."""
         try:
             if self._prepare is None:
                 return self._build(row) if self._thread is None else await self._aside(self._build, row)
-            prompt = await self._prepare(await self._aside(self._render, row))
+            prompt = await self._prepared(self._prepare, await self._aside(self._render, row))
             return await self._aside(self._provider.encode, prompt)
         except BadRowError as error:
             return Fault(FaultKind.REJECTED, "bad_row", str(error))
+
+    def stop(self) -> None:
+        """End the preparing, by cancelling who waits for it: that may be an hour, and nothing is paid for yet."""
+        self._stopped = True
+        for worker in self._preparing:
+            worker.cancel()
+
+    async def _prepared(self, prepare: Prepare, prompt: Prompt) -> Prompt:
+        worker = asyncio.current_task()
+        assert worker is not None
+        if self._stopped:
+            raise Stopped
+        self._preparing.add(worker)
+        try:
+            return await prepare(prompt)
+        finally:
+            self._preparing.discard(worker)
 
     def _build(self, row: Row) -> Request:
         return self._provider.encode(self._render(row))

@@ -1,8 +1,10 @@
 """What a run is told: plain values, apart from the modules that need an HTTP client."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from pipeline.core.pricing import Pricing
+from pipeline.core.public import PORTS, is_public
 from pipeline.core.retry import RetryPolicy
 
 NO_PRICES = Pricing()
@@ -48,3 +50,21 @@ class TransportSettings:
     user_agent: str
     proxy: str | None = None
     ca_file: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FetchSettings:
+    """How pictures are fetched. `total` seconds for a picture with all its redirects, `connect` for each connection.
+
+    `per_host` at once from one host. `longest_outage`: seconds for which a host that gives nobody a picture is waited for.
+    `allowed` tells by an IP address, just before it is connected to, whether it may be; nothing but tests has it say more.
+    """
+
+    user_agent: str
+    most_bytes: int
+    per_host: int = 8
+    longest_outage: float = 3600.0
+    total: float = 30.0
+    connect: float = 10.0
+    allowed: Callable[[str], bool] = is_public
+    ports: frozenset[int] = PORTS

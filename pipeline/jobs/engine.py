@@ -92,7 +92,7 @@ class Engine:
         try:
             async with (
                 HttpTransport(endpoint.transport, scrub=endpoint.redactor.scrub, notice=self.observer.notice) as transport,
-                preparing(self.job.config) as prepare,
+                preparing(self.job.config, notice=self.observer.notice) as prepare,
             ):
                 run = Run(
                     Work(todo.parts, todo.rows, self.record.tally(), todo.again),

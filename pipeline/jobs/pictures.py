@@ -8,12 +8,15 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from pipeline.config import Config
-from pipeline.core.errors import ConfigError
+from pipeline.core.errors import BadRowError, ConfigError
 from pipeline.core.interfaces import Fetch, Prepare, Shrink
+from pipeline.core.public import shown
 from pipeline.core.types import Content, Image, Message, Prompt
+from pipeline.engine.settings import FetchSettings
 from pipeline.jobs.loop import in_a_loop
 from pipeline.prompts.blocks import address_of, with_address
 from pipeline.prompts.images import data_uri_of, from_bytes, from_data_uri, is_data_uri
+from pipeline.version import __version__
 
 _LEAST_PILLOW = (11, 3)
 _QUALITY = 85
@@ -48,38 +51,51 @@ class Pictures:
             return part
         image = part
         if image.url is not None and self.fetch is not None:
-            image = self.read(await self.fetch(image.url))
+            image = self._read(image.url, await self.fetch(image.url))
         if image.data is not None and self.shrink is not None:
             image = self.read(await self.shrink(image.data))
         return image
 
     async def _block(self, block: Mapping[str, object]) -> Mapping[str, object]:
-        """Shrink a picture that a conversation brought as a data URI; what else its block says stays."""
+        """Do the same to a picture that a conversation brought by its address or as a data URI; what else its block says stays."""
         uri = address_of(block)
-        if uri is None or not is_data_uri(uri) or self.shrink is None:
+        if uri is None:
             return block
-        before = await asyncio.to_thread(from_data_uri, uri, self.most_bytes)
-        assert before.data is not None
-        after = await self.shrink(before.data)
-        if after == before.data:
+        before: Image | None = None
+        if is_data_uri(uri):
+            if self.shrink is None:
+                return block
+            before = await asyncio.to_thread(from_data_uri, uri, self.most_bytes)
+            after = await self._part(before)
+        else:
+            after = await self._part(Image(url=uri))
+        if not isinstance(after, Image) or after.data is None or (before is not None and after.data == before.data):
             return block
-        return with_address(block, await asyncio.to_thread(data_uri_of, self.read(after)))
+        return with_address(block, await asyncio.to_thread(data_uri_of, after))
+
+    def _read(self, url: str, data: bytes) -> Image:
+        try:
+            return self.read(data)
+        except BadRowError as error:
+            raise BadRowError(f"{shown(url)}: {error}") from error
 
 
 @asynccontextmanager
-async def preparing(config: Config) -> AsyncIterator[Prepare | None]:
+async def preparing(config: Config, *, notice: Callable[[str], None] = lambda _: None) -> AsyncIterator[Prepare | None]:
     """Open what the config's pictures need, and close it at the end; None where they are sent as they are."""
     async with AsyncExitStack() as stack:
         shrink = stack.enter_context(shrinking(config))
-        if shrink is None:
-            yield None
-            return
-        yield _pictures(config, shrink)
+        fetch: Fetch | None = None
+        if config.images.urls == "inline":
+            from pipeline.engine.fetch import fetching  # here and not above: few jobs fetch, and an HTTP client takes its time
+
+            fetch = await stack.enter_async_context(fetching(fetch_settings(config), notice=notice))
+        yield None if shrink is None and fetch is None else _pictures(config, shrink, fetch)
 
 
-def _pictures(config: Config, shrink: Shrink | None) -> Pictures:
+def _pictures(config: Config, shrink: Shrink | None, fetch: Fetch | None = None) -> Pictures:
     most_bytes = int(config.images.max_megabytes * 1e6)
-    return Pictures(partial(from_bytes, most_bytes=most_bytes), shrink=shrink, most_bytes=most_bytes)
+    return Pictures(partial(from_bytes, most_bytes=most_bytes), fetch=fetch, shrink=shrink, most_bytes=most_bytes)
 
 
 def shrunk(config: Config, prompt: Prompt) -> Prompt:
@@ -132,3 +148,13 @@ def check_pillow(config: Config) -> None:
         raise ConfigError(f"{key}: Pillow makes pictures smaller, and is not installed: pip install 'rowcall[images]'") from None
     if tuple(int(each) for each in found.split(".")[:2] if each.isdigit()) < _LEAST_PILLOW:
         raise ConfigError(f"{key}: Pillow {found} is too old for it: pip install --upgrade 'rowcall[images]'")
+
+
+def fetch_settings(config: Config) -> FetchSettings:
+    """Map the config onto how pictures are fetched."""
+    return FetchSettings(
+        user_agent=f"rowcall/{__version__}",
+        most_bytes=int(config.images.max_megabytes * 1e6),
+        per_host=config.images.per_host,
+        longest_outage=config.retry.max_outage_s,
+    )

@@ -185,7 +185,7 @@ def test_mistakes_within_one_section_do_not_hide_one_another(write):
             """
 input: {path: [], csv: {encoding: utf-9, types: {a: int, b: text}}}
 prompt: {user: 3}
-images: {urls: inline, max_megabytes: -1}
+images: {urls: both, max_megabytes: -1}
 endpoint:
   {provider: opnai, url: nowhere, api_key_env: "sk-0123456789abcdefgh", timeout_s: .nan, headers: {Authorization: x, "a b": c}}
 request: {messages: [], stream: true, api_key: x, top: {p: .inf}}
