@@ -55,7 +55,7 @@ def _named_image(cell: object, where: str, folder: Folder | None, most_bytes: in
 def _lying_image(cell: Slice, where: str, read: ReadSlice | None, most_bytes: int) -> Image:
     assert read is not None, "a source of slices comes with what reads them"
     try:
-        return _from_bytes(read(cell, most_bytes), most_bytes)
+        return from_bytes(read(cell, most_bytes), most_bytes)
     except BadRowError as error:
         raise BadRowError(f"{where}: {error}") from error
 
