@@ -41,7 +41,7 @@ def main() -> None:
     from pipeline.pictures.wanted import Wanted
 
     AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # there is a worker a processor
-    Image.init()
+    Image.preinit()
     wanted = Wanted(**settings["wanted"])
     _bound(settings["memory"])
     _tell(answers, READY)

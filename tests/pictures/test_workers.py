@@ -88,6 +88,7 @@ def side_of(data: object) -> int:
 
 
 @ONLY_LINUX
+@pytest.mark.slow  # some take a while to make
 def test_no_bomb_gets_far_and_the_pictures_beside_it_come_out() -> None:
     limits = Limits.of(WANTED.max_pixels)
     every = replace(WANTED, format="jpeg")  # or those that are small would not be decoded
