@@ -29,6 +29,8 @@ from pipeline.providers import ChatProvider, EndpointSettings, build_provider
 from pipeline.sources.slices import slice_columns
 from pipeline.version import __version__
 
+# Rows whose pictures are fetched or shrunk at once, beyond those that are asked: hosts take their time.
+FETCHED_AT_ONCE = 32
 # Never asked: `simulated` gets its own address when the run starts its server.
 NOWHERE = "http://127.0.0.1/v1"
 
@@ -155,6 +157,8 @@ def most_held(config: Config) -> int:
 
 def _builders(config: Config) -> int:
     """Give how many rows may be taken up before it is known how large their bodies are: a text's is small beside the bound."""
+    if config.images.urls == "inline":
+        return FETCHED_AT_ONCE
     return RENDER_THREADS if config.prompt.images or config.prompt.messages else config.limits.concurrency
 
 
@@ -185,5 +189,5 @@ def engine_settings(config: Config, *, deadline: float | None) -> Settings:
         choices=choices if isinstance(choices := config.request.get("n"), int) else 1,
         most_held_bytes=int(config.limits.megabytes_in_flight * 2**20),
         builders=_builders(config),
-        ahead=RENDER_THREADS if config.prompt.images else 0,
+        ahead=_builders(config) if config.prompt.images else 0,
     )

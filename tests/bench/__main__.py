@@ -1,7 +1,7 @@
 """How fast `rowcall run` is, beside a bare loop, and how much memory it takes: python -m tests.bench [WORKLOAD ...]
 
-Without a name all workloads run: A and B (text), C (images), D (a million rows) and tail (a few very slow rows). Takes a
-quarter of an hour. Prints two tables in Markdown.
+Without a name all workloads run: A and B (text), C (images), D (a million rows), E (a folder of pictures) and tail (a few very
+slow rows). Takes twenty minutes. Prints two tables in Markdown.
 """
 
 import argparse

@@ -46,10 +46,18 @@ async def ask_all(bodies: Iterator[bytes], answers: list[str | None], url: str, 
                 crew.create_task(worker())
 
 
+def _bodies(table: pa.Table, texts: list[str]) -> Iterator[bytes]:
+    if "body" in table.column_names:  # made before, so that nothing is left but to send them
+        return iter(table["body"].to_pylist())
+    if "photo" in table.column_names:
+        return map(picture_body, texts, table["photo"].to_pylist())
+    return map(text_body, texts)
+
+
 def main(source: str, url: str, output: str, concurrency: str) -> None:
     table = pq.read_table(source)
     texts = table["text"].to_pylist()
-    bodies = map(picture_body, texts, table["photo"].to_pylist()) if "photo" in table.column_names else map(text_body, texts)
+    bodies = _bodies(table, texts)
     answers: list[str | None] = [None] * len(texts)
     uvloop.run(ask_all(bodies, answers, url, int(concurrency)))
     pq.write_table(pa.table({"text": texts, "completion": answers}), output)

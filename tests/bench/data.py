@@ -7,6 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tests.bench.bare import picture_body
 from tests.bench.server import SLOW
 
 _FILLER = "a question of some length, as long as it is asked for; "
@@ -22,11 +23,25 @@ def write_texts(path: Path, rows: int, characters: int, slow: Container[int] = (
     return path
 
 
-def write_pictures(path: Path, rows: int, size: int) -> Path:
-    schema = pa.schema([("text", pa.string()), ("photo", pa.binary())])
+def write_pictures(path: Path, rows: int, size: int, *, bodies: bool = False) -> Path:
+    """Write rows with a text and a picture of so many bytes; or with the `bodies` ready-made in which these are sent."""
+    schema = pa.schema([("text", pa.string()), ("body" if bodies else "photo", pa.binary())])
     with pq.ParquetWriter(path, schema, compression="none") as writer:
         for start in range(0, rows, 100):
             some = range(start, min(start + 100, rows))
-            photos = [_JPEG + os.urandom(size - len(_JPEG)) for _ in some]
-            writer.write_table(pa.table([[f"Describe picture {row}." for row in some], photos], schema=schema))
+            texts = [f"Describe picture {row}." for row in some]
+            photos = [_picture(size) for _ in some]
+            cells = [picture_body(text, photo) for text, photo in zip(texts, photos, strict=True)] if bodies else photos
+            writer.write_table(pa.table([texts, cells], schema=schema))
     return path
+
+
+def write_picture_files(folder: Path, files: int, size: int) -> Path:
+    folder.mkdir()
+    for number in range(files):
+        (folder / f"{number:06d}.jpg").write_bytes(_picture(size))
+    return folder
+
+
+def _picture(size: int) -> bytes:
+    return _JPEG + os.urandom(size - len(_JPEG))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Sizes:
-    """Those the figures are for. `d_rows`: few, then many."""
+    """Those the figures are for. `d_rows` and `e_files`: few, then many."""
 
     a_rows: int = 50_000
     sdk_rows: int = 4_000
@@ -15,6 +15,8 @@ class Sizes:
     c_rows: int = 2_000
     c_bytes: int = 200_000
     d_rows: tuple[int, int] = (100_000, 1_000_000)
+    e_files: tuple[int, int] = (400, 2_000)
+    e_bytes: int = 2_000_000
     tail_rows: int = 20_000
     tail_width: int = 128
     tail_delay: float = 0.2
@@ -31,6 +33,8 @@ TINY = Sizes(
     c_rows=50,
     c_bytes=20_000,
     d_rows=(100, 200),
+    e_files=(20, 40),
+    e_bytes=20_000,
     tail_rows=200,
     tail_width=20,
     tail_delay=0.01,

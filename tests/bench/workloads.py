@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.bench.data import write_pictures, write_texts
+from tests.bench.data import write_picture_files, write_pictures, write_texts
 from tests.bench.endpoint import Endpoints
 from tests.bench.measure import Client, Rounds, Spent, in_alternation, spent
 from tests.bench.sizes import Sizes
 
-BARE, ROWCALL = "bare loop", "rowcall"
+BARE, ROWCALL, READY = "bare loop", "rowcall", "bare loop, ready-made bodies"
 
 
 @dataclass(frozen=True)
@@ -75,13 +75,13 @@ class Bench:
         command = [sys.executable, "-m", f"tests.bench.{name}", str(source), url, str(output), str(concurrency)]
         return Client(rows, lambda: spent(command, rows, self.core))
 
-    def rowcall(self, source: Path, url: str, rows: int, concurrency: int, *more: str) -> Client:
+    def rowcall(self, source: Path, url: str, rows: int, concurrency: int, *more: str, prompt: str = "{{ text }}") -> Client:
         """Run the job afresh each time, with the record it always keeps; take output and record away after it."""
         output = self.folder / "rowcall" / "out.parquet"
         command = [
             *(sys.executable, "-m", "pipeline", "run", "-q", "--json", "-i", str(source), "-o", str(output)),
             *("--provider", "openai", "-m", "any", "--set", f"endpoint.base_url={url}"),
-            *("-p", "{{ text }}", "-c", str(concurrency), *more),
+            *("-p", prompt, "-c", str(concurrency), *more),
         ]
 
         def run() -> Spent:
@@ -145,16 +145,19 @@ def b(bench: Bench) -> None:
 
 
 def c(bench: Bench) -> None:
-    """Pictures in a binary column, sent as data URIs. The bare loop holds them all."""
+    """Pictures in a binary column, sent as data URIs. The bare loop holds them all; once more with bodies made before."""
     rows = bench.sizes.c_rows
-    with bench.input("c") as source, bench.endpoints.at_once() as url:
+    with bench.input("c") as source, bench.input("c-ready") as ready, bench.endpoints.at_once() as url:
         write_pictures(source, rows, bench.sizes.c_bytes)
         name = f"C: {rows:,} images of {bench.sizes.c_bytes // 1000} kB, 64 at a time"
         # The loop writes no pictures into its output, so neither does rowcall.
         more = ("--image", "photo", "--set", "output.columns=[text]")
-        seen = bench.compare(name, bench.both(source, url, rows, 64, *more))
+        clients = bench.both(source, url, rows, 64, *more)
+        clients[READY] = bench.bare(write_pictures(ready, rows, bench.sizes.c_bytes, bodies=True), url, rows, 64)
+        seen = bench.compare(name, clients)
     peak = seen[ROWCALL].peak_mb
     bench.found_beside("C: rows/s against the bare loop", 0.9, seen[ROWCALL], seen[BARE])
+    bench.found_beside("C: against the bare loop with ready-made bodies", 0.9, seen[ROWCALL], seen[READY])
     bench.found("C: peak memory", "≤ 400 MB", f"{peak:.0f} MB", peak <= 400)
 
 
@@ -175,6 +178,26 @@ def _short_rows(bench: Bench, rows: int) -> Rounds:
         write_texts(source, rows, 30)
         name = f"D: {rows:,} short rows, 64 at a time"
         return bench.compare(name, bench.both(source, url, rows, 64), rounds=1)[ROWCALL]
+
+
+def e(bench: Bench) -> None:
+    """A folder of large pictures: memory, at two sizes of the folder."""
+    few, many = (_folder(bench, files) for files in bench.sizes.e_files)
+    peak, times = many.peak_mb, many.peak_mb / few.peak_mb
+    bench.found(f"E: peak memory at {many.rows:,} pictures", "≤ 700 MB", f"{peak:.0f} MB", peak <= 700)
+    bench.found(f"E: beside that at {few.rows:,} pictures", "≤ 1.1 times", f"{times:.2f} times", times <= 1.1)
+
+
+def _folder(bench: Bench, files: int) -> Rounds:
+    folder = bench.folder / "pictures"
+    try:
+        write_picture_files(folder, files, bench.sizes.e_bytes)
+        with bench.endpoints.delayed(0.2) as url:
+            name = f"E: a folder of {files:,} pictures of {bench.sizes.e_bytes / 1e6:g} MB, 0.2 s delay, 64 at a time"
+            client = bench.rowcall(folder, url, files, 64, prompt="Describe this photo in one sentence.")
+            return bench.compare(name, {ROWCALL: client}, rounds=1)[ROWCALL]
+    finally:
+        shutil.rmtree(folder)
 
 
 def tail(bench: Bench) -> None:
@@ -214,4 +237,4 @@ def ideal_seconds(delays: Iterator[float], width: int) -> float:
     return max(free)
 
 
-WORKLOADS = {"A": a, "B": b, "C": c, "D": d, "tail": tail}
+WORKLOADS = {"A": a, "B": b, "C": c, "D": d, "E": e, "tail": tail}
