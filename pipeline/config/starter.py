@@ -39,6 +39,9 @@ images:
   # max_side: 768                  # pixels; what is larger is shrunk before it is sent (needs rowcall[images])
 """
 
+_FOLDER = """
+  # With "path: photos/", a folder or glob of pictures, each is a row: path and image. Leave prompt.images out then."""
+
 
 def starter(provider: str, *, images: bool) -> str:
     """Give a config that loads as it is, with the common choices beside it as comments."""
@@ -47,7 +50,7 @@ def starter(provider: str, *, images: bool) -> str:
 # A rowcall job. `rowcall check FILE` shows what it would send; `rowcall run FILE` runs it, or goes on with it.
 # Paths are relative to this file.
 input:
-  path: {data}   # file, folder or glob, or a list: .parquet .csv .tsv .jsonl (+ .gz)
+  path: {data}   # file, folder or glob, or a list: .parquet .tar .csv .tsv .jsonl (+ .gz){_FOLDER if images else ""}
 
 {_IMAGES if images else _TEXT}
 {_ENDPOINTS[provider]}

@@ -15,6 +15,7 @@ CONFIGS = Path(__file__).parents[2] / "configs"
 SCRIPTS = sorted(CONFIGS.glob("rehearse-*.yaml"))
 JOBS = sorted(set(CONFIGS.glob("*.yaml")) - set(SCRIPTS))
 STORIES = {
+    "caption-a-folder",
     "caption-openai-vision",
     "caption-segmind",
     "caption-webdataset",
