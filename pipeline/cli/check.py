@@ -56,6 +56,11 @@ def _lines(it: "Preview") -> list[str]:
         lines.append(f"  and {count(len(it.bad_rows) - _MOST_BAD_SHOWN)} more")
     if it.images:
         lines.append(f"images in these rows: {count(it.images)}, {it.image_bytes / 1e6:.1f} MB")
+    if it.fetched:
+        pictures = "1 picture is" if it.fetched == 1 else f"{count(it.fetched)} pictures are"
+        lines.append(
+            f"to fetch: {pictures} fetched for these rows when they are sent, into the place of their URLs; none was now"
+        )
     if it.smaller:
         each = [f"{before / 1e3:,.0f} kB become {after / 1e3:,.0f} kB" for before, after in it.smaller[:_MOST_BAD_SHOWN]]
         lines.append(f"the first request's images: {', '.join(each)}{', …' if len(it.smaller) > _MOST_BAD_SHOWN else ''}")

@@ -35,6 +35,7 @@ prompt:
 
 images:
   # root: photos                   # for a column of paths: nothing outside this folder is read
+  # urls: inline                   # fetch http(s) URLs here, from public addresses, and send the bytes; pass: the endpoint does
   max_megabytes: 20
   # max_side: 768                  # pixels; what is larger is shrunk before it is sent (needs rowcall[images])
 """

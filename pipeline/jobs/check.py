@@ -22,7 +22,7 @@ from pipeline.jobs.albums import suited
 from pipeline.jobs.columns import kept_schema, tell_of_unsent
 from pipeline.jobs.job import Job
 from pipeline.jobs.look import opened
-from pipeline.jobs.pictures import check_pillow, picture_sizes, shrunk
+from pipeline.jobs.pictures import check_pillow, picture_sizes, pictures_to_fetch, shrunk
 from pipeline.jobs.place import layout_of
 from pipeline.jobs.text import dumps
 from pipeline.jobs.wiring import Endpoint, build_endpoint, build_renderer, most_picture_bytes
@@ -39,10 +39,10 @@ _ELIDED_FROM = 200  # characters of base64 that are worth nobody's eyes
 class Preview:
     """What `check` found out. `bad_rows` are those of the first `looked_at` that could not be asked, with the reason.
 
-    `pictures` are their number and bytes in all, where these are the input; `images`, `image_bytes` and `tokens` are of the
-    rows looked at. `smaller` are the bytes of each picture of the first request as it came and as it is sent, where pictures are
-    made smaller. `done` and `failed` are None where nothing is on record, or where `damage` says why it cannot be told; `left`
-    and `cost`, an estimate for all rows to do, are then of all rows.
+    `pictures` are their number and bytes in all, where these are the input; `images`, `image_bytes`, `fetched` (those that a run
+    would fetch) and `tokens` are of the rows looked at. `smaller` are the bytes of each picture of the first request as it came
+    and as it is sent, where pictures are made smaller. `done` and `failed` are None where nothing is on record, or where
+    `damage` says why it cannot be told; `left` and `cost`, an estimate for all rows to do, are then of all rows.
     `changed` names what makes it another job than the one on record.
     """
 
@@ -57,6 +57,7 @@ class Preview:
     bad_rows: Sequence[str]
     images: int
     image_bytes: int
+    fetched: int
     tokens: int
     smaller: Sequence[tuple[int, int]]
     done: int | None
@@ -110,6 +111,7 @@ def check_job(job: Job) -> Preview:
         bad_rows=rendered.bad,
         images=rendered.images,
         image_bytes=rendered.image_bytes,
+        fetched=rendered.fetched,
         tokens=rendered.tokens,
         smaller=rendered.smaller,
         done=on_record.done,
@@ -134,6 +136,7 @@ class _Rendered:
         self.asked = 0
         self.images = 0
         self.image_bytes = 0
+        self.fetched = 0
         self.tokens = 0
         self._provider = endpoint.provider
         self._config = config
@@ -147,6 +150,7 @@ class _Rendered:
         self.first = self.first or request
         self.asked += 1
         self.tokens += request.tokens
+        self.fetched += pictures_to_fetch(self._config, prompt)
         for message in prompt.messages:
             for part in message.parts:
                 if hasattr(part, "media_type"):

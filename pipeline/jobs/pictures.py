@@ -57,7 +57,7 @@ class Pictures:
         return image
 
     async def _block(self, block: Mapping[str, object]) -> Mapping[str, object]:
-        """Do the same to a picture that a conversation brought by its address or as a data URI; what else its block says stays."""
+        """Do the same to a picture that a conversation brought as an address or data URI; what else its block says stays."""
         uri = address_of(block)
         if uri is None:
             return block
@@ -106,6 +106,16 @@ def shrunk(config: Config, prompt: Prompt) -> Prompt:
             return await _pictures(config, shrink)(prompt)
 
     return in_a_loop(work)
+
+
+def pictures_to_fetch(config: Config, prompt: Prompt) -> int:
+    """Count the pictures of a prompt that a run would fetch."""
+    if config.images.urls != "inline":
+        return 0
+    parts = [part for message in prompt.messages for part in message.parts]
+    images = sum(isinstance(part, Image) and part.url is not None for part in parts)
+    uris = [address_of(part) for part in parts if isinstance(part, Mapping)]
+    return images + sum(uri is not None and not is_data_uri(uri) for uri in uris)
 
 
 def picture_sizes(prompt: Prompt) -> list[int]:

@@ -16,6 +16,7 @@ SCRIPTS = sorted(CONFIGS.glob("rehearse-*.yaml"))
 JOBS = sorted(set(CONFIGS.glob("*.yaml")) - set(SCRIPTS))
 STORIES = {
     "caption-a-folder",
+    "caption-from-urls",
     "caption-openai-vision",
     "caption-segmind",
     "caption-webdataset",

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 
 import pybase64
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from pipeline.core.errors import BadRowError
 from pipeline.core.types import Image, Message, Prompt
 from pipeline.jobs.pictures import Pictures
+from pipeline.prompts.images import from_bytes
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
 URL = "https://pictures.example/cat.png"
@@ -53,8 +55,39 @@ def test_what_is_fetched_but_is_no_picture_fails_its_row() -> None:
 
 
 def test_a_block_of_the_users_own_is_passed_on_unread() -> None:
-    block = {"type": "image_url", "image_url": {"url": URL}}
-    assert prepared(Pictures(read, fetch=fetched), block) == (block,)
+    block = {"type": "image_file", "image_file": {"url": URL}}
+    assert prepared(Pictures(read, fetch=fetched, shrink=halved), block) == (block,)
+
+
+def test_an_address_in_a_block_is_fetched_where_something_fetches_and_all_else_it_says_stays() -> None:
+    block = {"type": "image_url", "image_url": {"url": URL, "detail": "high"}}
+    embedded = f"data:image/png;base64,{pybase64.b64encode_as_string(f'fetched {URL}'.encode())}"
+    assert prepared(Pictures(read, fetch=fetched), block) == ({**block, "image_url": {"url": embedded, "detail": "high"}},)
+    assert prepared(Pictures(read, shrink=halved), block) == (block,)
+
+
+def test_what_is_no_picture_names_the_host_and_nothing_else_of_its_address() -> None:
+    with pytest.raises(BadRowError) as raised:
+        prepared(Pictures(partial(from_bytes, most_bytes=1000), fetch=fetched), Image(url=f"{URL}?token=secret"))
+    assert str(raised.value).startswith("https://pictures.example/…: these bytes are no image")
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"<!DOCTYPE html><p>", "web page"),
+        (b"<?xml?><svg>", "SVG"),
+        (b"", "empty"),
+        (b"\x89PNG\r\n\x1a\n" + b"x" * 1000, "max_megabytes"),
+    ],
+    ids=["web-page", "svg", "empty", "large"],
+)
+def test_what_magic_says_counts_and_no_declared_type(body: bytes, words: str) -> None:
+    async def fetch(url: str) -> bytes:
+        return body
+
+    with pytest.raises(BadRowError, match=words):
+        prepared(Pictures(partial(from_bytes, most_bytes=1000), fetch=fetch), Image(url=URL))
 
 
 @pytest.mark.parametrize("wrap", [lambda url: {"url": url, "detail": "high"}, lambda url: url], ids=["object", "text"])
