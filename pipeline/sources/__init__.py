@@ -3,7 +3,7 @@
 from pipeline.sources.delimited import CsvOptions
 from pipeline.sources.identity import FileIdentity, identify, same, sha256_of
 from pipeline.sources.joining import Joined, KnownFile, join, key_of
-from pipeline.sources.listing import SUFFIXES, Found, find, format_of, is_parquet, list_files
+from pipeline.sources.listing import SUFFIXES, Found, find, format_of, list_files
 from pipeline.sources.parquet import ParquetSource, count_rows, schema_of
 from pipeline.sources.preview import Head, head, head_of_pictures
 from pipeline.sources.schema import agreed_schema
@@ -27,7 +27,6 @@ __all__ = [
     "head",
     "head_of_pictures",
     "identify",
-    "is_parquet",
     "join",
     "key_of",
     "list_files",

@@ -31,10 +31,6 @@ def _format(name: str) -> str | None:
     return suffix.split(".")[1] if suffix else None
 
 
-def is_parquet(path: Path) -> bool:
-    return format_of(path) == "parquet"
-
-
 @dataclass(frozen=True, slots=True)
 class Found:
     """What an input names now: `tables`, or `pictures` by the folder they were found in. `notices` are for the user's ears."""

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from pipeline.core.errors import SourceError
-from pipeline.sources import is_parquet, list_files
+from pipeline.sources import format_of, list_files
 
 
 @pytest.fixture
@@ -62,4 +62,4 @@ def test_what_is_no_input_is_refused_by_name(tree, name):
 
 
 def test_only_parquet_is_read_as_it_is(tree):
-    assert [is_parquet(path) for path in list_files([str(tree)])] == [True, False, False, False]
+    assert [format_of(path) == "parquet" for path in list_files([str(tree)])] == [True, False, False, False]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.core.errors import SourceError
-from pipeline.sources import format_of, is_parquet, list_files
+from pipeline.sources import format_of, list_files
 
 
 def make(folder: Path, *names: str) -> None:
@@ -39,7 +39,6 @@ def names(folder: Path, *paths: str, exclude: tuple[Path, ...] = ()) -> list[str
 )
 def test_the_format_is_told_by_the_end_of_the_name(name, format_):
     assert format_of(Path(name)) == format_
-    assert is_parquet(Path(name)) == (format_ == "parquet")
 
 
 def test_a_folder_is_searched_to_the_bottom_and_sorted_by_relative_name(tmp_path):
