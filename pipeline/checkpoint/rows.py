@@ -3,7 +3,7 @@
 A newer outcome in the journal always covers what a file says. Sealing, publishing and export all read through here.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,7 +16,7 @@ from pipeline.checkpoint.layout import Layout
 from pipeline.checkpoint.schema import Arrays, joined, outcomes_of, overlaid, stored_arrays
 from pipeline.core.errors import DamagedError, MismatchError
 from pipeline.core.tally import Tally
-from pipeline.core.types import Outcome
+from pipeline.core.types import RESULT_COLUMNS, Outcome
 
 
 def job_of(book: Book) -> StoredJob:
@@ -54,6 +54,20 @@ def part_outcomes(book: Book, layout: Layout, entry: PartEntry) -> Iterator[Outc
             if outcome is not None:
                 yield newer.get(outcome.row, outcome)
         at += batch.num_rows
+
+
+def published_batches(book: Book, layout: Layout, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """Read these result columns of the published output, in row order and bounded batches; named without the job's prefix.
+
+    Raises MismatchError if the output was changed, DamagedError if it cannot be read back.
+    """
+    job = job_of(book)
+    names = [each for each in RESULT_COLUMNS if each in columns]  # in the file's order, as they are read
+    schema = pa.schema([job.output_schema.field(job.prefix + each) for each in names])
+    for file in sorted(book.outputs.values(), key=lambda each: each.name):
+        check_unchanged(layout, file)
+        for batch in parquet.read_rows(output_path(layout, file), 0, file.rows, schema):
+            yield pa.RecordBatch.from_arrays(batch.columns, names=names)
 
 
 def _file_batches(book: Book, layout: Layout, entry: PartEntry, schema: pa.Schema) -> Iterator[pa.RecordBatch]:

@@ -207,6 +207,7 @@ class Summary:
     Rows, tokens, cost, latency, finish reasons and errors are the job's, over all its runs. `requests`, `retries`,
     `throttled`, `ambiguous`, `seconds` and `rows_per_second` are this run's; `resumed` rows were recorded before it.
     `stopped` says why it ended early, or is None. `output` is the published file or folder, None until there is one.
+    `captions` are CaptionChecks' counts of that output, None for a job without pictures.
     """
 
     rows: int
@@ -231,6 +232,7 @@ class Summary:
     stopped: str | None
     exit_code: int
     output: str | None
+    captions: Mapping[str, object] | None = None
 
     def to_json(self) -> dict[str, object]:
         return {each.name: getattr(self, each.name) for each in fields(self)}
@@ -248,6 +250,7 @@ def summarize(
     stopped: str | None = None,
     stop_code: int = 0,
     output: str | None = None,
+    captions: Mapping[str, object] | None = None,
 ) -> Summary:
     """Make the summary. `stop_code` is the exit code of what stopped the run, 0 if nothing did."""
     pending = rows - tally.done
@@ -274,4 +277,5 @@ def summarize(
         stopped=stopped,
         exit_code=stop_code or (3 if pending else 1 if tally.failed else 0),
         output=output,
+        captions=captions,
     )

@@ -7,6 +7,10 @@ from pathlib import Path
 from typing import Any, Self
 
 from pipeline.config import Config, Override, load_config
+from pipeline.core.errors import ConfigError
+from pipeline.core.types import ERROR_KINDS
+
+RETRY_KINDS = (*ERROR_KINDS, "length", "empty")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,12 @@ class Job:
     def of(cls, values: Mapping[str, Any], **asked: Any) -> Self:
         """Make a job from the config's sections as mappings; relative paths start from the working directory."""
         return cls(load_config(None, values=values), **asked)
+
+    def check_kinds(self) -> None:
+        """See that `retry_failed` names kinds there are. Raises ConfigError."""
+        for kind in self.retry_failed or ():
+            if kind not in RETRY_KINDS:
+                raise ConfigError(f"--retry-failed={kind}: no such kind; allowed: {', '.join(RETRY_KINDS)}")
 
 
 def _overrides(changes: Mapping[str, object] | None) -> Sequence[Override]:

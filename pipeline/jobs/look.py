@@ -19,6 +19,7 @@ from pipeline.config import load_config
 from pipeline.core.errors import BusyError, ConfigError, DamagedError, MismatchError
 from pipeline.core.tally import Tally, Traffic, summarize
 from pipeline.jobs import albums, inputs
+from pipeline.jobs.captions import on_record
 from pipeline.jobs.columns import input_schema
 from pipeline.jobs.place import layout_of
 from pipeline.prompts import SliceReader
@@ -132,6 +133,7 @@ def _summary(record: Record, layout: Layout, runs: tuple[StoredRun, ...]) -> dic
         limit=limit if isinstance(limit, int) else None,
         stopped="the last run died without a word" if runs and runs[-1].ended is None else None,
         output=str(layout.output) if record.published_rows is not None else None,
+        captions=on_record(record),
     ).to_json()
     if last:
         kept = ("resumed", "requests", "retries", "throttled", "ambiguous", "seconds", "rows_per_second", "stopped", "cost")

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 
@@ -23,9 +23,8 @@ from pipeline.core.keys import Change, changes, digest
 from pipeline.core.parts import plan
 from pipeline.core.pricing import Pricing
 from pipeline.core.tally import Summary, Traffic, summarize
-from pipeline.core.types import ERROR_KINDS
 from pipeline.engine.work import Result
-from pipeline.jobs import inputs, signals
+from pipeline.jobs import captions, inputs, signals
 from pipeline.jobs.albums import suited
 from pipeline.jobs.columns import input_schema, kept_schema, tell_of_unsent
 from pipeline.jobs.engine import Engine, Todo
@@ -38,8 +37,6 @@ from pipeline.jobs.wiring import Endpoint, build_endpoint, build_renderer, most_
 from pipeline.prompts import Renderer, SliceReader
 from pipeline.sources import Found
 from pipeline.version import __version__
-
-RETRY_KINDS = (*ERROR_KINDS, "length", "empty")
 
 
 def run_job(job: Job, observer: Observer | None = None) -> Summary:
@@ -66,7 +63,7 @@ class _Execution:
 
     def run(self) -> Summary:
         job, config = self._job, self._config
-        _check_kinds(job.retry_failed)
+        job.check_kinds()
         # A wrong key or address is found before a folder is made.
         endpoint = build_endpoint(config, warn=self._observer.notice)
         check_pillow(config)
@@ -146,7 +143,7 @@ class _Execution:
         record.add_files([each.stored for each in files[len(record.files()) :]])
         todo = self._plan(record, files)
         if todo.idle:
-            return self._finish(record, None, todo, Traffic(), 0.0)
+            return self._finish(record, None, todo, Traffic(), captions.on_record(record))
         if todo.parts:
             inputs.check_vanished(record, files, todo.rows)
         source = inputs.JoinedSource(
@@ -236,6 +233,7 @@ class _Execution:
             tell_of_proxies(config.endpoint.proxy, os.environ, self._observer.notice)
             tell_of_memory(config.limits.concurrency, most_held(config), self._observer.notice)
         result: Result | None = None
+        checked: Mapping[str, object] | None = None
         progress = ProgressFile(self._layout, record, self._job.limit, Pricing(**config.pricing.model_dump()).known)
         try:
             if todo.parts:
@@ -255,11 +253,13 @@ class _Execution:
             stopped = result is not None and result.stopped is not None
             if not stopped:
                 self._publish(record, endpoint)
-            summary = self._finish(record, result, todo, traffic, result.seconds if result else 0.0)
+                if config.prompt.images:
+                    checked = captions.look_through(record, self._observer.notice)
+            summary = self._finish(record, result, todo, traffic, checked)
         except RowcallError as error:
             stopped_by = replace(_nothing_sent(result, record, todo), stopped=str(error), stop_code=error.exit_code)
             stopped_by = _told_apart(stopped_by)
-            summary = self._finish(record, stopped_by, todo, stopped_by.traffic, stopped_by.seconds)
+            summary = self._finish(record, stopped_by, todo, stopped_by.traffic)
             progress.end(summary)
             if error.exit_code == ConfigError.exit_code and stopped_by.traffic.requests:
                 raise UnfinishedError(str(error)) from error
@@ -288,19 +288,22 @@ class _Execution:
             },
         )
 
-    def _finish(self, record: Record, result: Result | None, todo: Todo, traffic: Traffic, seconds: float) -> Summary:
+    def _finish(
+        self, record: Record, result: Result | None, todo: Todo, traffic: Traffic, checked: Mapping[str, object] | None = None
+    ) -> Summary:
         tally = result.tally if result else record.tally()
         summary = summarize(
             tally,
             traffic,
             rows=todo.rows,
             resumed=result.resumed if result else tally.done - todo.again,
-            seconds=seconds,
+            seconds=result.seconds if result else 0.0,
             priced=Pricing(**self._config.pricing.model_dump()).known,
             limit=self._job.limit,
             stopped=result.stopped if result else None,
             stop_code=result.stop_code if result else 0,
             output=str(self._layout.output) if record.published_rows is not None else None,
+            captions=checked,
         )
         if not todo.idle:
             try:
@@ -333,12 +336,6 @@ def _said_of(file: StoredFile) -> dict[str, object]:
     if file.kind is not None:
         return {"path": file.path, "rows": file.rows, "kind": file.kind}
     return {"path": file.path, "rows": file.rows, "size": file.size, "sha256": file.sha256, "footer": file.footer}
-
-
-def _check_kinds(kinds: Sequence[str] | None) -> None:
-    for kind in kinds or ():
-        if kind not in RETRY_KINDS:
-            raise ConfigError(f"--retry-failed={kind}: no such kind; allowed: {', '.join(RETRY_KINDS)}")
 
 
 class _NoRows(Renderer):

@@ -1,7 +1,10 @@
 """Numbers and times as a person reads them, and foreign text made harmless for a terminal."""
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
+from pipeline.core.redact import harmless
 from pipeline.core.tally import Progress, Summary
 
 
@@ -79,6 +82,8 @@ def summary_lines(summary: Summary) -> list[str]:
         )
     if summary.ok:
         lines.append(_replies(summary))
+    if summary.captions and not summary.pending:
+        lines += _captions(summary.captions)
     for kind, number in summary.errors.items():
         lines.append(f"failed: {count(number)} {kind}")
     again = [kind for kind in ("server_error", "bad_gateway", "timeout", "connection") if kind in summary.errors]
@@ -93,6 +98,29 @@ def summary_lines(summary: Summary) -> list[str]:
     return lines
 
 
+# A phrase that so many captions begin with is worth a line.
+_PHRASE_SHARE = 0.1
+
+
+def _captions(found: Mapping[str, Any]) -> list[str]:
+    """Say what is wrong with captions, and how long they are; nothing where nothing is wrong."""
+    named = {"truncated": "cut off", "refused": "refused", "empty": "empty", "duplicates": "duplicates", "loops": "loops"}
+    if found.get("duplicates_estimated"):
+        named["duplicates"] = "duplicates by an estimate"
+    faults = [
+        f"{count(found[key])} {name if found[key] > 1 else name.rstrip('s')}" for key, name in named.items() if found.get(key)
+    ]
+    parts = [", ".join(faults)] if faults else []
+    checked = found.get("checked") or 1
+    for phrase, number in list((found.get("stock_phrases") or {}).items())[:1]:
+        if number >= _PHRASE_SHARE * checked:
+            parts.append(f"{100 * number / checked:.0f} % begin with '{harmless(phrase, 60)}'")
+    words = found.get("words") or {}
+    if parts and words.get("longest"):
+        parts.append(f"{count(words['p5'])} to {count(words['p95'])} words, {count(words['p50'])} at the median")
+    return [f"captions: {'; '.join(parts)}"] if parts else []
+
+
 def _replies(summary: Summary) -> str:
     parts = [f"tokens: {short(summary.prompt_tokens)} prompt, {short(summary.completion_tokens)} completion"]
     if summary.cost is not None:
@@ -100,6 +128,8 @@ def _replies(summary: Summary) -> str:
     median, slow = summary.latency_s.get("p50"), summary.latency_s.get("p95")
     if median is not None and slow is not None:
         parts.append(f"latency: {median:.3g} s median, {slow:.3g} s p95")
+    if summary.captions and not summary.pending:
+        return " · ".join(parts)  # what they say counts these too
     for reason in ("length", "content_filter"):
         if number := summary.finish_reasons.get(reason):
             parts.append(f"{count(number)} ended by {reason}")

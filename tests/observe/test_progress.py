@@ -144,3 +144,49 @@ def test_a_summary_names_what_helps_next():
     text = "\n".join(summary_lines(stopped))
     for words in ("10 still to do", "stopped early: the deadline has passed", "the same command goes on"):
         assert words in text
+
+
+FOUND = {
+    **{"checked": 1000, "truncated": 12, "refused": 3, "empty": 0, "duplicates": 1041, "duplicates_estimated": False, "loops": 2},
+    **{"stock_phrases": {"The image shows": 620, "A": 20}, "words": {"p5": 8, "p50": 17, "p95": 31, "longest": 90}, "bins": []},
+}
+CLEAN = {**FOUND, **dict.fromkeys(("truncated", "refused", "duplicates", "loops"), 0), "stock_phrases": {"The image shows": 20}}
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        pytest.param(
+            FOUND,
+            "captions: 12 cut off, 3 refused, 1,041 duplicates, 2 loops; 62 % begin with 'The image shows';"
+            " 8 to 31 words, 17 at the median",
+            id="all",
+        ),
+        pytest.param({**CLEAN, "loops": 1}, "captions: 1 loop; 8 to 31 words, 17 at the median", id="one fault"),
+        pytest.param({**CLEAN, "empty": 9, "words": {"longest": 0}}, "captions: 9 empty", id="nothing but empty ones"),
+        pytest.param(
+            {**CLEAN, "duplicates": 4096, "duplicates_estimated": True, "words": {}},
+            "captions: 4,096 duplicates by an estimate",
+            id="estimate",
+        ),
+        pytest.param(
+            {**CLEAN, "stock_phrases": {"A \x1b[2J": 500}, "words": {}}, "captions: 50 % begin with 'A \\x1b[2J'", id="hostile"
+        ),
+        pytest.param(CLEAN, None, id="nothing to say"),
+        pytest.param(None, None, id="no pictures"),
+    ],
+)
+def test_a_summary_speaks_of_captions_where_something_is_wrong_with_them(found, said):
+    done = summarize(Tally(ok=1000), Traffic(), rows=1000, resumed=0, seconds=4.0, priced=False, captions=found)
+    assert [each for each in summary_lines(done) if each.startswith("captions")] == ([] if said is None else [said])
+    # What was looked through is not yet all there is to be.
+    half_done = summarize(Tally(ok=1000), Traffic(), rows=1001, resumed=0, seconds=4.0, priced=False, captions=found)
+    assert not any(each.startswith("captions") for each in summary_lines(half_done))
+
+
+def test_what_the_line_of_captions_counts_is_not_said_twice():
+    tally = Tally(ok=1000, empty=1)
+    tally.finish_reasons.update({"length": 12})
+    for found, times in ((FOUND, 0), (None, 1)):
+        done = summarize(tally, Traffic(), rows=1000, resumed=0, seconds=4.0, priced=False, captions=found)
+        assert "\n".join(summary_lines(done)).count("12 ended by length · 1 empty") == times
