@@ -73,6 +73,16 @@ def write_durably(path: Path, content: bytes, *, private: bool, temporary: Path 
     sync_folder(path.parent)
 
 
+def replace(path: Path, content: bytes) -> None:
+    """Put `content`, private, under the name `path`: a reader sees the old or the new one whole. Not synced. Raises OSError."""
+    # One fixed name: a run that was killed leaves at most one such file, and only the lock's holder writes here.
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.unlink(missing_ok=True)
+    with create(temporary, private=True) as file:
+        file.write(content)
+    temporary.replace(path)
+
+
 def remove(path: Path) -> None:
     """Remove a file that the journal does not name any more, if it is there. Raises StoppedError: the next run will do it."""
     try:

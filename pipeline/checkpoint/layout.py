@@ -15,7 +15,7 @@ from pipeline.core.errors import FullError, OutputError, StoppedError
 # SQLite needs some room only to open a journal that was not closed.
 LEAST_FREE_BYTES = 16 * 1024 * 1024
 
-_OUR_NAMES = {"parts", "kept", "staged", "journal.db-wal", "mark", "job.json", "summary.json"}
+_OUR_NAMES = {"parts", "kept", "staged", "journal.db-wal", "mark", "job.json", "summary.json", "timeline.json"}
 _COMES_BACK = files.OUT_OF_SPACE | {errno.EIO}
 
 
@@ -53,6 +53,10 @@ class Layout:
     @property
     def summary(self) -> Path:
         return self.folder / "summary.json"
+
+    @property
+    def timeline(self) -> Path:
+        return self.folder / "timeline.json"
 
     @property
     def parts(self) -> Path:

@@ -33,12 +33,7 @@ def read_summary(layout: Layout) -> dict[str, object] | None:
 
 
 def _replace(path: Path, content: Mapping[str, object]) -> None:
-    # One fixed name: a run that was killed leaves at most one such file, and only the lock's holder writes here.
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.unlink(missing_ok=True)
-    with files.create(temporary, private=True) as file:
-        file.write(orjson.dumps(content, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_INDENT_2))
-    temporary.replace(path)
+    files.replace(path, orjson.dumps(content, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_INDENT_2))
 
 
 def _read(path: Path) -> dict[str, object] | None:

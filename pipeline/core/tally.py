@@ -164,6 +164,8 @@ class Traffic:
 class Progress:
     """A picture of a run under way. Counts are rows unless the name says otherwise; `rows` heeds --limit.
 
+    `left` rows this run has still to record; those a retry asks again are among them, though `ok` or `failed` has them too.
+
     `per_minute` is the requests started in the last minute, `requests_per_minute` the rate that is kept, configured or
     learned, or None; `limit` is how many may be in flight just now, `limits` how it came to that: (wall-clock seconds,
     limit, reason), the latest ones.
@@ -177,6 +179,7 @@ class Progress:
     resumed: int
     ok: int
     failed: int
+    left: int = 0
     in_flight: int = 0
     limit: int = 0
     limits: tuple[tuple[float, int, str], ...] = field(default=(), repr=False)

@@ -77,6 +77,7 @@ class Books:
             resumed=self.resumed,
             ok=self.tally.ok,
             failed=self.tally.failed,
+            left=self.left,
             in_flight=gate.in_flight,
             limit=limit.limit,
             limits=tuple((round(self._wall() + each.at - now, 3), each.limit, each.reason) for each in limit.history),

@@ -22,7 +22,7 @@ from pipeline.jobs import inputs, signals
 from pipeline.jobs.job import Job
 from pipeline.jobs.loop import in_a_loop
 from pipeline.jobs.pictures import preparing
-from pipeline.jobs.watch import Both, ProgressFile
+from pipeline.jobs.watch import Both
 from pipeline.jobs.wiring import Endpoint, build_endpoint, engine_settings
 from pipeline.prompts import Renderer
 
@@ -52,7 +52,7 @@ class Engine:
     record: Record
     files: Sequence[inputs.JoinedFile]
     room: Room
-    progress: ProgressFile
+    progress: Observer
     observer: Observer
     interrupts: signals.Interrupts
 

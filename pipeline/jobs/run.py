@@ -32,7 +32,7 @@ from pipeline.jobs.job import Job
 from pipeline.jobs.machine import make_room_for, tell_of_memory, tell_of_proxies
 from pipeline.jobs.pictures import check_pillow
 from pipeline.jobs.place import layout_of
-from pipeline.jobs.watch import ProgressFile, Unwatched
+from pipeline.jobs.watch import Both, OverTime, ProgressFile, Unwatched
 from pipeline.jobs.wiring import Endpoint, build_endpoint, build_renderer, most_held, most_picture_bytes, room_of
 from pipeline.prompts import Renderer, SliceReader
 from pipeline.sources import Found
@@ -235,12 +235,13 @@ class _Execution:
         result: Result | None = None
         checked: Mapping[str, object] | None = None
         progress = ProgressFile(self._layout, record, self._job.limit, Pricing(**config.pricing.model_dump()).known)
+        timeline = OverTime(self._layout, started.id)
         try:
             if todo.parts:
                 room = room_of(config, record)
                 if todo.asks:  # what is recorded already may find the room it needs in less
                     room.prepare()
-                watched = (progress, self._observer)
+                watched = (Both(progress, timeline), self._observer)
                 engine = Engine(self._job, endpoint, renderer, source, record, files, room, *watched, self._interrupts)
                 result = _told_apart(engine.run(todo))
                 source.close()
@@ -264,6 +265,8 @@ class _Execution:
             if error.exit_code == ConfigError.exit_code and stopped_by.traffic.requests:
                 raise UnfinishedError(str(error)) from error
             raise
+        finally:
+            timeline.end()
         progress.end(summary)
         return summary
 

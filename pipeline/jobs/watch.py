@@ -1,12 +1,19 @@
-"""Observers: one that is silent, one that keeps progress.json, and one that is both of two."""
+"""Observers: one that is silent, one that keeps progress.json, one timeline.json, and one that is several at once."""
 
+import math
 import time
+from collections.abc import Callable
+from contextlib import suppress
 
 from pipeline.checkpoint import progress_file
 from pipeline.checkpoint.layout import Layout
 from pipeline.checkpoint.record import Record
+from pipeline.checkpoint.timeline_file import TimelineFile
 from pipeline.core.interfaces import Observer
 from pipeline.core.tally import Progress, Summary, summarize
+from pipeline.core.timeline import Timeline
+
+TIMELINE_EVERY_S = 10.0
 
 
 class Unwatched:
@@ -65,8 +72,35 @@ class ProgressFile:
             return
 
 
+class OverTime:
+    """An observer that keeps timeline.json up to date, for the report."""
+
+    def __init__(self, layout: Layout, run: int, *, wall: Callable[[], float] = time.time) -> None:
+        self._file = TimelineFile(layout, run)
+        self._wall = wall
+        self._timeline = Timeline()
+        self._written = -math.inf
+
+    def progress(self, now: Progress) -> None:
+        wall = self._wall()
+        self._timeline.add(now, wall)
+        # By the distance: a clock that is set back does not keep it from being written.
+        if now.finished or abs(wall - self._written) >= TIMELINE_EVERY_S:
+            self._written = wall
+            self.end()
+
+    def notice(self, text: str) -> None:
+        """Say nothing."""
+
+    def end(self) -> None:
+        """Write down what there is, however the run ended."""
+        if self._timeline.moments:
+            with suppress(OSError):  # the journal decides whether the disk is fit to go on
+                self._file.write(self._timeline.moments)
+
+
 class Both:
-    """Tells the user's observer and the progress file."""
+    """Tells each of several observers."""
 
     def __init__(self, *observers: Observer) -> None:
         self._observers = observers

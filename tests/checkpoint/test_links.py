@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.checkpoint import progress_file
+from pipeline.checkpoint import progress_file, timeline_file
 from pipeline.checkpoint.layout import make_folder, preflight
 from pipeline.core.errors import DamagedError, OutputError, RowcallError
 from tests.checkpoint.desk import Desk
@@ -17,13 +17,16 @@ def precious(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", ["progress.json", "progress.json.tmp", "summary.json", "summary.json.tmp", "ballast"])
+@pytest.mark.parametrize(
+    "name", ["progress.json", "progress.json.tmp", "summary.json", "summary.json.tmp", "timeline.json", "ballast"]
+)
 def test_a_symlink_among_the_records_files_is_replaced(desk: Desk, precious: Path, name: str) -> None:
     make_folder(desk.layout)
     (desk.layout.folder / name).symlink_to(precious)
     preflight(desk.layout)
     progress_file.write(desk.layout, {"pid": 1})
     progress_file.write_summary(desk.layout, {"rows": 1})
+    timeline_file.TimelineFile(desk.layout, 0).write([])
     desk.run()
     assert precious.read_text() == "mine"
     assert not (desk.layout.folder / name).is_symlink()

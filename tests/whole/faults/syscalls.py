@@ -24,7 +24,7 @@ MOST = 400
 
 # Where a failed call need not end a run: what it was for is not lost by it, or never mattered.
 HARMLESS = {
-    "progress and summary, which only speak of the run": r"/(progress|summary)\.json",
+    "progress, summary and timeline, which only speak of the run": r"/(progress|summary|timeline)\.json",
     "who holds the lock, which only informs": r"/lock>",
     "the log folded into the journal at the end: the log still has it": r"^(pwrite64|fdatasync|ftruncate).*/journal\.db>",
     "the log emptied after that": r"^ftruncate.*/journal\.db-wal>",
@@ -159,10 +159,10 @@ def _badly_ended(struck: Struck, said: str, sent: int) -> Iterator[str]:
 
 
 def _left_over(folder: Path) -> Iterator[str]:
-    """Give what a crash left behind for good. Progress and summary have one temporary name each, used again by the next run."""
+    """Give what a crash left behind for good. What only speaks of the run has one temporary name each, used again by the next."""
     for path in sorted(folder.rglob("*")):
         inside = path.parent.name in ("parts", "kept")
-        if (inside or path.suffix == ".tmp") and not path.name.startswith(("progress", "summary", ".rowcall-probe")):
+        if (inside or path.suffix == ".tmp") and not path.name.startswith(("progress", "summary", "timeline", ".rowcall-probe")):
             yield str(path.relative_to(folder))
 
 
