@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all check bench bench-faults clean
+.PHONY: help setup browser demo test test-all check bench bench-faults clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,6 +20,13 @@ $(READY): pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $(READY)
 
+browser: ## install the Chromium in which a report is tried, where there is apt-get and one may; else say so
+	@if command -v chromium >/dev/null && command -v chromedriver >/dev/null; then chromium --version; \
+	elif command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium chromium-driver >/dev/null \
+		&& chromium --version; \
+	else echo "chromium and chromedriver are not installed, and cannot be without apt-get and root"; exit 1; fi
+
 demo: $(READY) ## caption photographs and answer questions through a simulated endpoint; results in out/demo/
 	@$(BIN)/rowcall run configs/demo-captions.yaml
 	@$(BIN)/rowcall run configs/demo-questions.yaml
@@ -31,7 +38,7 @@ test: $(READY) ## run the quick tests
 
 test-all: $(READY) ## run every test, and print each promise with the goal and what was seen
 	@$(BIN)/python -m tests.whole.claims
-	@$(BIN)/python -m pytest -m "slow or not slow"
+	@$(BIN)/python -m pytest -rs -m "slow or not slow"
 
 check: $(READY) ## lint, formatting, types
 	@$(BIN)/ruff check .

@@ -3,7 +3,6 @@
 import csv
 import io
 import os
-import re
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -18,6 +17,7 @@ import pybase64
 
 from pipeline.checkpoint.parquet import Writer
 from pipeline.core.errors import ConfigError, StoppedError
+from pipeline.observe.formulas import is_formula
 
 Batches = Iterator[pa.RecordBatch]
 
@@ -104,10 +104,6 @@ def _jsonl(schema: pa.Schema, batches: Batches, file: Any) -> tuple[int, int]:
 
 
 _WRITERS: dict[str, Callable[[pa.Schema, Batches, Any], tuple[int, int]]] = {".parquet": _parquet, ".csv": _csv, ".jsonl": _jsonl}
-# How a cell begins that a spreadsheet runs instead of shows: the signs as typed in the West and in East Asia, and blanks
-# that some drop. A number is shown as it is, whatever its sign.
-_FORMULA = tuple("=+-@\t\r\n＝＋－＠")
-_NUMBER = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]+)?(?:[eE][+-]?[0-9]{1,3})?")
 
 
 class _Cells:
@@ -119,7 +115,7 @@ class _Cells:
 
     def text(self, value: Any) -> str:
         cell = _cell(value)
-        if not cell.startswith(_FORMULA) or _NUMBER.fullmatch(cell):
+        if not is_formula(cell):
             return cell
         self.formulas += 1
         return self._before + cell
