@@ -207,6 +207,10 @@ class Record:
         read as null."""
         return rows.part_batches(self.book, self.layout, self._known(part), pending=True)
 
+    def columns(self, part: Part, kept: Collection[str]) -> Iterator[pa.RecordBatch]:
+        """Read a known part as `batches` does, but of the kept columns only these, in the input's order; then the results."""
+        return rows.part_columns(self.book, self.layout, self._known(part), kept)
+
     def pending(self, columns: pa.RecordBatch) -> pa.RecordBatch:
         """Give rows of no known part as the output shows them: their kept input columns, status `pending`."""
         return schema.joined(self._job.output_schema, columns.columns, schema.result_arrays([None] * columns.num_rows))

@@ -3,7 +3,7 @@
 A newer outcome in the journal always covers what a file says. Sealing, publishing and export all read through here.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -38,6 +38,17 @@ def part_batches(
     if entry.state == "open":
         return _open_batches(book, layout, entry, pending, tally)
     return _with_newer(book, entry, _file_batches(book, layout, entry, job_of(book).output_schema))
+
+
+def part_columns(book: Book, layout: Layout, entry: PartEntry, kept: Collection[str]) -> Iterator[pa.RecordBatch]:
+    """Read a part as `part_batches` does with `pending`, but of its kept columns only these: first they, then the results."""
+    job = job_of(book)
+    wanted = pa.schema([each for at, each in enumerate(job.output_schema) if at >= len(job.schema) or each.name in kept])
+    if entry.state == "open":
+        for batch in _open_batches(book, layout, entry, True, None):
+            yield batch.select(wanted.names)
+    else:
+        yield from _with_newer(book, entry, _file_batches(book, layout, entry, wanted))
 
 
 def part_outcomes(book: Book, layout: Layout, entry: PartEntry) -> Iterator[Outcome]:
