@@ -2,10 +2,7 @@
 
 import csv
 import io
-import os
-import secrets
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -16,8 +13,9 @@ import pyarrow as pa
 import pybase64
 
 from pipeline.checkpoint.parquet import Writer
-from pipeline.core.errors import ConfigError, StoppedError
+from pipeline.core.errors import ConfigError
 from pipeline.observe.formulas import is_formula
+from pipeline.observe.whole_file import replacing
 
 Batches = Iterator[pa.RecordBatch]
 
@@ -35,22 +33,8 @@ def export(schema: pa.Schema, batches: Batches, target: Path, *, csv_safe: bool 
         raise ConfigError(f"{target}: --csv-safe is for .csv alone; no spreadsheet runs what is in {target.suffix}")
     if csv_safe:
         writer = _safe_csv
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        with temporary.open("xb") as file:
-            rows, formulas = writer(schema, batches, file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(target)
-    except FileNotFoundError:
-        raise ConfigError(f"{target}: its folder does not exist") from None
-    except (PermissionError, IsADirectoryError) as error:
-        raise ConfigError(f"{target}: cannot be written: {(error.strerror or 'no permission').lower()}") from None
-    except OSError as error:
-        raise StoppedError(f"{target}: cannot be written: {(error.strerror or type(error).__name__).lower()}") from None
-    finally:
-        with suppress(OSError):  # what went wrong before is what counts
-            temporary.unlink(missing_ok=True)
+    with replacing(target) as file:
+        rows, formulas = writer(schema, batches, file)
     return rows, formulas
 
 
