@@ -22,6 +22,7 @@ VERBS = {
     "export": "Write the rows of an unfinished job as one file.",
     "init": "Write a commented config to start from.",
     "simulate": "Serve a mock endpoint, to rehearse a job at no cost.",
+    "report": "Write a job's figures, failures and rows as one HTML page.",
 }
 USAGE_ERROR = 2
 BUG = 70

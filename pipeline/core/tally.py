@@ -142,6 +142,11 @@ class Tally:
         return tally
 
 
+def bucket_start(bucket: int) -> float:
+    """Give the seconds from which a latency counts in this bucket; where the next one starts it ends."""
+    return _FIRST_BUCKET_S * math.exp(bucket * _BUCKET_GROWTH) if bucket > 0 else 0.0
+
+
 def _bucket(seconds: float) -> int:
     return int(math.log(seconds / _FIRST_BUCKET_S) / _BUCKET_GROWTH) if seconds > _FIRST_BUCKET_S else 0
 

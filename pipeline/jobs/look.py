@@ -1,6 +1,6 @@
 """Where a job stands, for `status` and `export`: from the record, or beside a run from what it writes every second."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from pipeline.checkpoint import progress_file
 from pipeline.checkpoint.announced import MANIFEST
-from pipeline.checkpoint.entries import StoredRun
+from pipeline.checkpoint.entries import StoredJob, StoredRun
 from pipeline.checkpoint.layout import Layout
 from pipeline.checkpoint.lock import hold
 from pipeline.checkpoint.publish import manifest_stands, verify_output
@@ -54,15 +54,21 @@ def find_layout(target: Path) -> Layout:
     return layout
 
 
+def find_recorded(target: Path) -> Layout:
+    """Give the layout of a job that has a record. Raises ConfigError where there is none."""
+    layout = find_layout(target)
+    if not layout.has_record:
+        raise ConfigError(f"{target}: this job has no record yet; `rowcall run` begins it")
+    return layout
+
+
 def standing(target: Path, *, verify: bool = False) -> Standing:
     """Tell where the job stands. With `verify` every recorded row and the output are read and proven.
 
     Raises ConfigError where there is no job, DamagedError if something is not as it was recorded, BusyError for
     `verify` beside a run.
     """
-    layout = find_layout(target)
-    if not layout.has_record:
-        raise ConfigError(f"{target}: this job has no record yet; `rowcall run` begins it")
+    layout = find_recorded(target)
     try:
         with hold(layout, "status"), way_on(layout), opened(layout) as record:
             return _from_record(record, layout, verify=verify)
@@ -85,6 +91,15 @@ def opened(layout: Layout) -> Iterator[Record]:
         yield record
     finally:
         record.close()
+
+
+@contextmanager
+def reading(layout: Layout, what: str) -> Iterator[tuple[Record, StoredJob]]:
+    """Open the record of a job to read its rows, under its lock. Raises BusyError beside a run, DamagedError with the way on."""
+    with hold(layout, what), way_on(layout), opened(layout) as record:
+        if record.job is None:
+            raise ConfigError(f"{layout.output}: the record holds no job yet; `rowcall run` begins it")
+        yield record, record.job
 
 
 def _from_progress(layout: Layout, *, holder: str | None) -> Standing:
@@ -113,10 +128,10 @@ def _from_record(record: Record, layout: Layout, *, verify: bool) -> Standing:
     said = (progress_file.read(layout) or {}).get("live")
     credits_ = said.get("credits") if isinstance(said, dict) else None
     live = {} if credits_ is None else {"credits": credits_}
-    return Standing(_summary(record, layout, runs), live, None, runs, proven)
+    return Standing(summary_of(record, layout, runs), live, None, runs, proven)
 
 
-def _summary(record: Record, layout: Layout, runs: tuple[StoredRun, ...]) -> dict[str, object]:
+def summary_of(record: Record, layout: Layout, runs: Sequence[StoredRun]) -> dict[str, object]:
     """Make the job's summary from the record; what the last run did is as it said, or unknown if it died."""
     tally = record.tally()
     last = dict(runs[-1].summary or {}) if runs else {}
@@ -152,9 +167,7 @@ def export_batches(target: Path, file: Path) -> tuple[pa.Schema, Iterator[pa.Rec
     Hold on to the iterator only while it is read: it keeps the job's lock. Raises BusyError beside a run, ConfigError if
     the `file` they are meant for is one of the job's own.
     """
-    layout = find_layout(target)
-    if not layout.has_record:
-        raise ConfigError(f"{target}: this job has no record yet; `rowcall run` begins it")
+    layout = find_recorded(target)
     batches = _locked_batches(layout, file)
     schema = next(batches)
     assert isinstance(schema, pa.Schema)
@@ -162,21 +175,20 @@ def export_batches(target: Path, file: Path) -> tuple[pa.Schema, Iterator[pa.Rec
 
 
 def _locked_batches(layout: Layout, file: Path) -> Iterator[pa.Schema | pa.RecordBatch]:
-    with hold(layout, "export"), way_on(layout), opened(layout) as record:
-        if record.job is None:
-            raise ConfigError(f"{layout.output}: the record holds no job yet; `rowcall run` begins it")
-        _refuse_own(record, layout, file)
-        yield record.job.output_schema
+    with reading(layout, "export") as (record, job):
+        refuse_own(record, layout, file)
+        yield job.output_schema
         for state in record.parts():
             yield from record.batches(state.part)
         yield from _never_asked(record, layout)
 
 
-def _refuse_own(record: Record, layout: Layout, file: Path) -> None:
+def refuse_own(record: Record, layout: Layout, file: Path) -> None:
+    """Raise ConfigError if what is to be written there is one of the job's own files."""
     place = file.resolve()
     inputs_of_it = {(layout.output.parent / each.path).resolve() for each in record.files() if each.kind is None}
     if place in inputs_of_it or any(place.is_relative_to(each.resolve()) for each in (layout.output, layout.folder)):
-        raise ConfigError(f"{file}: belongs to the job itself; export to another place")
+        raise ConfigError(f"{file}: belongs to the job itself; write to another place")
 
 
 def _never_asked(record: Record, layout: Layout) -> Iterator[pa.RecordBatch]:

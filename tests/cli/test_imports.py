@@ -36,7 +36,7 @@ def test_help_needs_no_heavy_module(args: tuple[str, ...]) -> None:
     assert loaded(HEAVY, *args) == []
 
 
-@pytest.mark.parametrize("verb", ["run", "check", "status", "export", "init"])
+@pytest.mark.parametrize("verb", ["run", "check", "status", "export", "init", "report"])
 def test_help_on_a_verb_needs_no_arrow_and_no_http_client(verb: str) -> None:
     assert loaded(("pyarrow", "numpy", "pandas", "aiohttp", "jinja2", "click"), verb, "--help") == ["click"]
 

@@ -1,0 +1,151 @@
+"""What `rowcall report` shows of a job, gathered from its record, output and input. The page itself is observe/report's."""
+
+import time
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+import pyarrow as pa
+
+from pipeline.checkpoint.entries import StoredJob, StoredRun
+from pipeline.checkpoint.layout import Layout
+from pipeline.checkpoint.record import Record
+from pipeline.config import load_config
+from pipeline.core.errors import ConfigError
+from pipeline.jobs.asked_again import AskedAgain, config_asked
+from pipeline.jobs.gallery import Gallery, Thumbnail
+from pipeline.jobs.look import find_recorded, reading, refuse_own, summary_of
+from pipeline.observe.report.bins import latency_bins
+from pipeline.observe.report.scan import Scan
+from pipeline.observe.report.types import PastRun, Report
+from pipeline.prompts.thumbnail import thumbnail
+from pipeline.version import __version__
+
+SAMPLE = 400
+SUFFIXES = (".html", ".htm")
+_NEEDED = ("PIL", "matplotlib")
+_BEGINS = (b"<!doctype html", b"<html")
+
+
+def make_report(
+    target: Path,
+    file: Path | None = None,
+    *,
+    sample: int = SAMPLE,
+    references: Sequence[str] = (),
+    now: Callable[[], float] = time.time,
+    small: Thumbnail = thumbnail,
+) -> tuple[Report, Path]:
+    """Gather what a page about the job shows, and say where it goes: to `file`, or beside the output.
+
+    At most `sample` rows are shown, with these input columns as `references`. Holds the job's lock meanwhile. Raises
+    ConfigError where there is no job, for a column the output does not keep and for a file that is none of ours to
+    write; BusyError beside a run, DamagedError for damage.
+    """
+    layout = find_recorded(target)
+    file = file or place_beside(layout)
+    _refuse_other_kinds(file)
+    if any(find_spec(name) is None for name in _NEEDED):
+        raise ConfigError("a report needs Pillow and matplotlib: pip install 'rowcall[report]'")
+    root = load_config(target).images.root if target.suffix in (".yaml", ".yml") else None
+    with reading(layout, "report") as (record, job):
+        refuse_own(record, layout, file)
+        _check_references(references, job.schema)
+        return _gathered(record, layout, job, sample, references, root, now(), small), file
+
+
+def place_beside(layout: Layout) -> Path:
+    """Give where a job's page goes unless told otherwise: captions.parquet -> captions.html beside it."""
+    output = layout.output
+    return output.with_name(output.name + ".html") if layout.is_directory else output.with_suffix(".html")
+
+
+def _gathered(
+    record: Record,
+    layout: Layout,
+    job: StoredJob,
+    sample: int,
+    references: Sequence[str],
+    root: Path | None,
+    made: float,
+    small: Thumbnail,
+) -> Report:
+    runs = record.runs()
+    summary = summary_of(record, layout, tuple(runs))
+    tally = record.tally()
+    scan = Scan(sample)
+    for state in record.parts():
+        at = state.part.start
+        for batch in record.columns(state.part, ()):
+            scan.add(at, batch)
+            at += batch.num_rows
+    choice = scan.sample.choose(int(str(summary["rows"])))
+    again = AskedAgain(record, layout, job, config_asked(job, root), references)
+    return Report(
+        title=layout.output.name,
+        made=made,
+        version=__version__,
+        summary=summary,
+        config=job.config,
+        captions={},
+        runs=[_past(each) for each in runs],
+        timelines=(),
+        latencies=latency_bins(tally.latencies),
+        prompt_tokens=scan.prompt_tokens.bins(),
+        completion_tokens=scan.completion_tokens.bins(),
+        words=(),
+        failures=scan.failures(tally.errors),
+        pictured=again.pictured,
+        gallery=Gallery(record, again, references, small).show(choice.rows),
+        chosen=choice.said,
+    )
+
+
+def _past(run: StoredRun) -> PastRun:
+    said = run.summary or {}
+
+    def number(key: str) -> int:
+        value = said.get(key)
+        return value if isinstance(value, int) else 0
+
+    # Nobody runs it now, for we hold its lock.
+    because = "died without a word" if run.ended is None else str(said.get("stopped") or "finished")
+    rows = number("ok") + number("failed") - number("resumed")
+    return PastRun(run.id, run.started, run.ended, max(rows, 0), number("requests"), because)
+
+
+def _refuse_other_kinds(file: Path) -> None:
+    """Refuse to write over what is no page. Raises ConfigError."""
+    if file.suffix.lower() not in SUFFIXES:
+        raise ConfigError(f"{file}: a report is one HTML page; give a name that ends in .html")
+    if not file.absolute().parent.is_dir():
+        raise ConfigError(f"{file}: its folder does not exist")
+    if not file.exists():
+        return
+    if not file.is_file():
+        raise ConfigError(f"{file}: is not a regular file; write to another place")
+    try:
+        with file.open("rb") as there:
+            begins = there.read(64).lstrip().lower()
+    except OSError as error:
+        raise ConfigError(f"{file}: cannot be read: {(error.strerror or 'unknown').lower()}") from None
+    if begins and not begins.startswith(_BEGINS):
+        raise ConfigError(f"{file}: holds something else than an HTML page; move it, or write to another place")
+
+
+def _check_references(names: Sequence[str], schema: pa.Schema) -> None:
+    for name in names:
+        if name not in schema.names:
+            kept = ", ".join(schema.names[:20]) or "none"
+            raise ConfigError(f"--reference {name}: the output keeps no such input column (it keeps: {kept})")
+        if not _holds_text(schema.field(name).type):
+            raise ConfigError(f"--reference {name}: the column holds {schema.field(name).type}, not text or lists of it")
+
+
+def _holds_text(kind: pa.DataType) -> bool:
+    match kind:
+        case pa.DictionaryType():
+            return _holds_text(kind.value_type)
+        case pa.ListType() | pa.LargeListType() | pa.FixedSizeListType():
+            return _holds_text(kind.value_type)
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
