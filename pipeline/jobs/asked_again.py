@@ -50,7 +50,7 @@ def config_asked(job: StoredJob, root: Path | None) -> Config | None:
 class AskedAgain:
     """Renders rows again. Give them in ascending order; input is read only where the output's own columns do not do.
 
-    `columns` are the columns that are wanted from a row's cells, as far as the output has them.
+    `columns` are those that the output has of what is wanted of a row. `pictured`: rows have pictures.
     """
 
     def __init__(self, record: Record, layout: Layout, job: StoredJob, config: Config | None, references: Sequence[str]) -> None:
@@ -82,14 +82,11 @@ class AskedAgain:
 
     def asked(self, row: int, cells: Mapping[str, object]) -> Asked:
         """Render a row."""
-        if inputs.GONE in cells:
-            why: str | None = f"the input file {cells[inputs.GONE]} is not there any more as it was"
-        else:
-            why = self._why
+        why: str | None = None
         text, images = "", tuple[Image, ...]()
         for renderer in (self._text, self._whole):
             if renderer is None or any(name not in cells for name in renderer.columns):
-                why = why or "the input is not there any more"
+                why = why or self._lack(row)
                 continue
             try:
                 prompt = renderer(Row(row, cells))
@@ -101,6 +98,13 @@ class AskedAgain:
 
     def close(self) -> None:
         self._rows = iter(())
+
+    def _lack(self, row: int) -> str:
+        """Say why a row cannot be rendered."""
+        for each in self._files:
+            if each.start <= row < each.stop and each.path is None:
+                return f"the input file {each.stored.path} is not there any more as it was"
+        return self._why or "the input has not the columns that were asked with"
 
     def _needs_input(self, row: int) -> bool:
         return row >= self._planned or bool(self._lacking)

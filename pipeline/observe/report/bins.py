@@ -24,7 +24,9 @@ class Numbers:
 
     def add(self, values: Iterable[int | None]) -> None:
         """Count further values; None and negative ones are nothing."""
-        self._counts.update([_rounded(each) for each in values if each is not None and each >= 0])
+        for value, number in Counter(values).items():
+            if value is not None and value >= 0:
+                self._counts[_rounded(value)] += number
 
     def bins(self) -> list[Bin]:
         return even_bins(self._counts)

@@ -7,8 +7,8 @@ from itertools import chain
 from pipeline.observe.wording import count
 
 # How much of a sample failed rows may take at most, and marked ones.
-_FAILED_SHARE = 0.5
-_MARKED_SHARE = 0.25
+_FAILED_SHARE = 0.4
+_MARKED_SHARE = 0.2
 
 
 class Thinned:
@@ -65,9 +65,7 @@ class Sample:
         if rows <= self._most:
             return Choice(range(rows))
         if met <= self._most:
-            return Choice(
-                self._all.spread(met), f"All {count(met)} recorded rows; the other {count(rows - met)} are still to do."
-            )
+            return Choice(self._all.spread(met), f"All {count(met)} recorded rows{self._undone(rows - met)}")
         failed = _of_each(self._failed, int(self._most * _FAILED_SHARE))
         marked = _of_each(self._marked, int(self._most * _MARKED_SHARE)) - failed
         rest = self._rest(failed | marked)

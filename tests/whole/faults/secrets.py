@@ -72,7 +72,7 @@ def told_back(bench: Bench, fatal: Sequence[str], misuses: Sequence[Sequence[str
         "the key in records, outputs, exports and streams at -vv",
         "0 hits; planted ones found",
         f"the search is blind to {blind}" if blind else f"{seen}; {planted} of {planted} planted found",
-        not blind and not found and kinds >= {".db", ".parquet", ".out", ".err", ".json", ".csv", ".jsonl"},
+        not blind and not found and kinds >= {".db", ".parquet", ".out", ".err", ".json", ".csv", ".jsonl", ".html"},
     )
     needed = {"out.parquet", "journal.db"}
     yield Claim(
@@ -109,6 +109,7 @@ def _mixed(bench: Bench, echo: Echo) -> Iterator[str]:
     for suffix in ("csv", "jsonl", "parquet"):
         file = job.output.with_name(f"now.{suffix}")
         yield from _unlike(f"export to {suffix}", bench.run("export", job.config, file, "-vv"), 0)
+    yield from _unlike("a report", bench.run("report", job.config, job.output.with_name("page.html"), "-vv"), 0)
     yield from _unlike("rows asked again", bench.run("run", job.config, "--retry-failed", "-vv", "--progress", "bar"), 1)
 
 
