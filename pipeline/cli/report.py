@@ -1,5 +1,6 @@
 """rowcall report: a job as one HTML page."""
 
+import io
 from pathlib import Path
 
 import click
@@ -23,14 +24,14 @@ from pipeline.observe.wording import count
     help="Input column with texts to show beside the completion; repeatable.",
 )
 @click.option(
-    "--sample", type=click.IntRange(0, 100_000), default=400, show_default=True, metavar="N", help="Rows to show at most."
+    "--sample", type=click.IntRange(0, 20_000), default=400, show_default=True, metavar="N", help="Rows to show at most."
 )
 @volume_options
 def command(target: Path, file: Path | None, references: tuple[str, ...], sample: int, verbose: int, quiet: bool) -> None:
-    """Write a page about the job, running no more or never finished: figures, plots, failures, and rows with what came back.
+    """Write a page about a job, finished or not: figures, plots, failures, and rows with what came back for them.
 
-    FILE is one .html file that needs nothing else, beside the output unless given. Rows that failed or look wrong come
-    first into the sample; their pictures are read again from the input. Nothing is sent or fetched.
+    FILE is one .html file that needs nothing beside it; unless given it lies beside the output. The rows shown are a sample
+    of failed, odd and ordinary ones. Their pictures are read from the input again. Nothing is sent or fetched.
     """
     with quickly(rows_only=True):  # here and not above: --help has no need of it
         from pipeline.jobs.report import make_report
@@ -38,10 +39,12 @@ def command(target: Path, file: Path | None, references: tuple[str, ...], sample
 
     report, place = make_report(target, file, sample=sample, references=references)
     with quickly(rows_only=False):  # plots need numpy
-        from pipeline.observe.report.page import page_of
+        from pipeline.observe.report.page import write_page
 
     with replacing(place) as out:
-        out.write(page_of(report).encode("utf-8", "replace"))
+        text = io.TextIOWrapper(out, encoding="utf-8", errors="replace", newline="\n")
+        write_page(report, text)
+        text.detach()  # flushes, and leaves the file open
     if not quiet:
         rows = report.summary["rows"]
         assert isinstance(rows, int)
