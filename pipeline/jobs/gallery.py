@@ -1,17 +1,18 @@
 """The rows that a report shows: their results, what they asked, and their pictures, small."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
 import pyarrow as pa
 
 from pipeline.checkpoint.record import Record
+from pipeline.core.captions import marks
 from pipeline.core.errors import BadRowError
 from pipeline.core.redact import harmless
 from pipeline.core.types import Image
 from pipeline.jobs.asked_again import AskedAgain
-from pipeline.observe.report.scan import marks_of, results_of
+from pipeline.observe.report.scan import DUPLICATE, results_of
 from pipeline.observe.report.types import ShownRow
 from pipeline.sources.parquet import rows_of
 
@@ -27,13 +28,23 @@ _READ = (
 _PENDING = dict.fromkeys(_READ) | {"status": "pending"}
 
 Thumbnail = Callable[[bytes], bytes]
-Marks = Callable[[str | None, str | None, str | None], tuple[str, ...]]
 
 
 class Gallery:
-    """Makes the rows to show, one at a time. `thumbnail` shrinks a picture, or raises BadRowError."""
+    """Makes the rows to show, one at a time. `thumbnail` shrinks a picture, or raises BadRowError.
 
-    def __init__(self, record: Record, again: AskedAgain, references: Sequence[str], thumbnail: Thumbnail) -> None:
+    `duplicates` are rows known to say what another said.
+    """
+
+    def __init__(
+        self,
+        record: Record,
+        again: AskedAgain,
+        references: Sequence[str],
+        thumbnail: Thumbnail,
+        duplicates: Collection[int],
+    ) -> None:
+        self._duplicates = duplicates
         self._record = record
         self._again = again
         self._references = references
@@ -82,8 +93,11 @@ class Gallery:
             completion_tokens=results["completion_tokens"],
             latency_s=results["latency_s"],
             cost=results["cost"],
-            marks=marks_of(text, reason, extra) if results["status"] == "ok" else (),
+            marks=self._marks(row, text, reason, extra) if results["status"] == "ok" else (),
         )
+
+    def _marks(self, row: int, *reply: str | None) -> tuple[str, ...]:
+        return (*marks(*reply), *((DUPLICATE,) if row in self._duplicates else ()))
 
     def _pictures(self, images: Sequence[Image]) -> tuple[tuple[bytes, ...], str | None]:
         made: list[bytes] = []

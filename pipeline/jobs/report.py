@@ -1,7 +1,7 @@
 """What `rowcall report` shows of a job, gathered from its record, output and input. The page itself is observe/report's."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -11,13 +11,14 @@ from pipeline.checkpoint.entries import StoredJob, StoredRun
 from pipeline.checkpoint.layout import Layout
 from pipeline.checkpoint.record import Record
 from pipeline.config import load_config
+from pipeline.core.captions import CaptionChecks
 from pipeline.core.errors import ConfigError
 from pipeline.jobs.asked_again import AskedAgain, config_asked
 from pipeline.jobs.gallery import Gallery, Thumbnail
 from pipeline.jobs.look import find_recorded, reading, refuse_own, summary_of
 from pipeline.observe.report.bins import latency_bins
 from pipeline.observe.report.scan import Scan
-from pipeline.observe.report.types import PastRun, Report
+from pipeline.observe.report.types import Bin, PastRun, Report
 from pipeline.prompts.thumbnail import thumbnail
 from pipeline.version import __version__
 
@@ -73,32 +74,40 @@ def _gathered(
     runs = record.runs()
     summary = summary_of(record, layout, tuple(runs))
     tally = record.tally()
-    scan = Scan(sample)
+    again = AskedAgain(record, layout, job, config_asked(job, root), references)
+    captions = summary.get("captions")
+    checks = CaptionChecks(tally.done) if again.pictured and captions is None else None
+    scan = Scan(sample, tally.done, checks)
     for state in record.parts():
         at = state.part.start
         for batch in record.columns(state.part, ()):
             scan.add(at, batch)
             at += batch.num_rows
     choice = scan.sample.choose(int(str(summary["rows"])))
-    again = AskedAgain(record, layout, job, config_asked(job, root), references)
+    captions = checks.to_json() if checks is not None else captions if isinstance(captions, Mapping) else {}
     return Report(
         title=layout.output.name,
         made=made,
         version=__version__,
         summary=summary,
         config=job.config,
-        captions={},
+        captions=captions,
         runs=[_past(each) for each in runs],
         timelines=(),
         latencies=latency_bins(tally.latencies),
         prompt_tokens=scan.prompt_tokens.bins(),
         completion_tokens=scan.completion_tokens.bins(),
-        words=(),
+        words=_words(captions),
         failures=scan.failures(tally.errors),
         pictured=again.pictured,
-        gallery=Gallery(record, again, references, small).show(choice.rows),
+        gallery=Gallery(record, again, references, small, scan.duplicates).show(choice.rows),
         chosen=choice.said,
     )
+
+
+def _words(captions: Mapping[str, object]) -> list[Bin]:
+    bins = captions.get("bins")
+    return [Bin(*each) for each in bins] if isinstance(bins, list) else []
 
 
 def _past(run: StoredRun) -> PastRun:

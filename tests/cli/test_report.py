@@ -98,6 +98,7 @@ def test_photographs_are_shown_small_with_their_captions_and_references(rowcall,
         assert row.completion and row.no_picture is None
     (run,) = report.runs
     assert (run.rows, run.requests, run.ended_because) == (14, 14, "finished")
+    assert (report.captions["checked"], sum(each.count for each in report.words)) == (14, 14)
     assert sum(each.count for each in report.latencies) == sum(each.count for each in report.prompt_tokens) == 14
 
 
@@ -113,7 +114,8 @@ def test_a_folder_of_answers_has_its_page_beside_it(rowcall, tmp_path):
     report = reported(tmp_path / "answers", sample=30)
     asked = pa.concat_tables([pq.read_table(each) for each in sorted((tmp_path / "answers").glob("part-*"))])
     assert (report.pictured, len(report.gallery)) == (False, 30)
-    assert report.chosen == "30 of 70 recorded rows: at even steps over all."
+    assert report.chosen == "30 of 70 recorded rows: 6 that were marked (duplicate) and 24 at even steps over all."
+    assert (report.captions, report.words) == ({}, [])  # these are answers
     for row in report.gallery:
         assert row.prompt == asked["question"][row.index].as_py()
         assert row.completion == asked["completion"][row.index].as_py()
@@ -153,11 +155,30 @@ def test_a_job_without_rows_is_a_page_without_rows(tmp_path):
 
 def test_replies_that_lack_something_are_marked_and_come_into_the_sample(tmp_path):
     odd = {50: ok(50, "", "stop"), 60: ok(60, "cut", "length"), 70: ok(70, "", "content_filter")}
-    output = job_of(tmp_path, texts(*map(str, range(200))), [odd.get(row, ok(row)) for row in range(200)], parts=64)
+    output = job_of(
+        tmp_path, texts(*map(str, range(200))), [odd.get(row, ok(row, f"thing {row}")) for row in range(200)], parts=64
+    )
     found = {each.index: each.marks for each in reported(output, sample=15).gallery}
     assert len(found) == 15
     assert {50: found[50], 60: found[60], 70: found[70]} == {50: ("empty",), 60: ("truncated",), 70: ("refused", "empty")}
     assert {marks for row, marks in found.items() if row not in odd} == {()}
+
+
+def test_rows_that_say_the_same_are_marked(tmp_path):
+    output = job_of(
+        tmp_path, texts(*map(str, range(60))), [ok(row, "twice" if row in (20, 40) else f"{row}") for row in range(60)]
+    )
+    assert [each.index for each in reported(output, sample=30).gallery if "duplicate" in each.marks] == [40]
+
+
+@pytest.mark.parametrize("finish", [False, True], ids=["under way", "finished"])
+def test_captions_are_checked_at_any_stage(tmp_path, finish):
+    table = texts(*map(str, range(4))).append_column("photo", [[jpeg(20)] * 4])
+    said = [ok(0, "A dog."), ok(1, "", "stop"), ok(2, "The image shows a cat.", "length"), failed(3) if finish else None]
+    report = reported(job_of(tmp_path, table, said, finish=finish, **PICTURED))
+    assert [report.captions[key] for key in ("checked", "empty", "truncated", "duplicates")] == [3, 1, 1, 0]
+    assert sum(each.count for each in report.words) == 2
+    assert [each.marks for each in report.gallery] == [(), ("empty",), ("truncated", "stock phrase"), ()]
 
 
 # -- pictures
