@@ -53,7 +53,7 @@ class Input(Section):
     """What is read."""
 
     path: LocalTexts = Field(
-        description="file, folder or glob, or a list of them: pictures, or .parquet .tar .csv .tsv .jsonl, the last three also with .gz"
+        description="file, folder or glob, or a list: pictures, or .parquet .tar .csv .tsv .jsonl, the last three also with .gz"
     )
     csv: Csv = Field(Csv(), description="how CSV and TSV files are read")
 
