@@ -21,6 +21,7 @@ from pipeline.sources.wording import shown
 PATH, IMAGE = "path", "image"
 SCHEMA = pa.schema([pa.field(PATH, pa.string(), nullable=False), slice_field(IMAGE)])
 _GROUP_ROWS = 50_000
+_READ = [f"{IMAGE}.{name}" for name in ("file", "root", "size")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ def read_album(path: Path) -> Album:
     """Read a whole album back. Raises MismatchError if it is gone or damaged: nothing else says which pictures joined."""
     try:
         with open_parquet(path) as file:
-            groups = [_pictures(file.read_row_group(each)) for each in range(file.metadata.num_row_groups)]
+            groups = [_pictures(file.read_row_group(each, _READ)) for each in range(file.metadata.num_row_groups)]
     except (*UNREADABLE, KeyError) as error:
         raise MismatchError(
             f"{shown(path)}: this list of the pictures that joined the job is gone or damaged; put the record folder back from a"
