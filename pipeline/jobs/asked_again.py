@@ -8,18 +8,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 from pydantic import ValidationError
 
-from pipeline.checkpoint.entries import StoredJob
+from pipeline.checkpoint.entries import PICTURES, StoredFile, StoredJob
 from pipeline.checkpoint.layout import Layout
 from pipeline.checkpoint.record import Record
 from pipeline.config import Config
 from pipeline.core.errors import ConfigError, RowcallError, SourceError
 from pipeline.core.types import Content, Image, Prompt, Row
-from pipeline.jobs import inputs
-from pipeline.jobs.wiring import build_renderer
-from pipeline.prompts import Renderer
-from pipeline.sources import FileIdentity, is_parquet, same, staged_ok
+from pipeline.jobs import albums, inputs
+from pipeline.jobs.wiring import build_renderer, most_picture_bytes
+from pipeline.prompts import Renderer, SliceReader
+from pipeline.sources import FileIdentity, Index, same, staged_ok
 from pipeline.sources.parquet import schema_of
 
 # Who may have been asked, at what pace and price says nothing of what was asked, and may not hold on this machine.
@@ -54,19 +55,21 @@ class AskedAgain:
     """
 
     def __init__(self, record: Record, layout: Layout, job: StoredJob, config: Config | None, references: Sequence[str]) -> None:
+        config = config and albums.suited(config, pictures=any(each.kind == PICTURES for each in record.files()))
         self._files = _files_of(record, layout, config)
         self._kept = job.schema.names
         self._planned = record.planned
         self._why = None if config is not None else "the job's config cannot be read here"
-        names = [*self._kept, *(name for name in self._input_columns() if name not in self._kept)]
-        self._whole = self._renderer(config, names)
+        self._read_slice = SliceReader(most_picture_bytes=most_picture_bytes(config) if config else 0)
+        schema = pa.schema([*job.schema, *(each for each in self._input_schema() if each.name not in self._kept)])
+        self._whole = self._renderer(config, schema)
         without = config and config.model_copy(update={"prompt": config.prompt.model_copy(update={"images": ()})})
-        self._text = self._renderer(without, names)
+        self._text = self._renderer(without, schema)
         self.pictured = config is not None and bool(config.prompt.images)
         wanted = {*references, *(self._whole.columns if self._whole else ()), *(self._text.columns if self._text else ())}
         self.columns = [name for name in self._kept if name in wanted]
         self._lacking = wanted - set(self._kept)
-        self._wanted = [name for name in names if name in wanted]
+        self._wanted = [name for name in schema.names if name in wanted]
         self._rows: Iterator[Row] = iter(())
 
     def begin(self, rows: Sequence[int]) -> None:
@@ -98,6 +101,7 @@ class AskedAgain:
 
     def close(self) -> None:
         self._rows = iter(())
+        self._read_slice.close()
 
     def _lack(self, row: int) -> str:
         """Say why a row cannot be rendered."""
@@ -109,17 +113,17 @@ class AskedAgain:
     def _needs_input(self, row: int) -> bool:
         return row >= self._planned or bool(self._lacking)
 
-    def _input_columns(self) -> Sequence[str]:
+    def _input_schema(self) -> pa.Schema:
         try:
             paths = [each.path for each in self._files if each.path is not None]
-            return schema_of(paths).names if paths else ()
+            return schema_of(paths) if paths else pa.schema([])
         except SourceError as error:
             self._why = self._why or str(error)
-            return ()
+            return pa.schema([])
 
-    def _renderer(self, config: Config | None, names: Sequence[str]) -> Renderer | None:
+    def _renderer(self, config: Config | None, schema: pa.Schema) -> Renderer | None:
         try:
-            return None if config is None else build_renderer(config, names)
+            return None if config is None else build_renderer(config, schema, self._read_slice)
         except ConfigError as error:
             self._why = self._why or str(error)
             return None
@@ -145,15 +149,22 @@ def _files_of(record: Record, layout: Layout, config: Config | None) -> list[inp
     for stored in record.files():
         start = files[-1].stop if files else 0
         path = layout.output.parent / stored.path
-        identity = FileIdentity(stored.size, stored.mtime_ns, stored.inode, stored.footer, stored.sha256)
-        readable: Path | None = None
-        if is_parquet(path):
-            readable = path if _is_same(identity, path) else None
-        else:
-            staged = layout.staged / f"file-{stored.id:06d}.parquet"
-            readable = staged if config is not None and staged_ok(staged, identity, inputs.csv_options(config)) else None
-        files.append(inputs.JoinedFile(stored, start, start + stored.rows, path, readable))
+        files.append(inputs.JoinedFile(stored, start, start + stored.rows, path, _readable(stored, path, layout, config)))
     return files
+
+
+def _readable(stored: StoredFile, path: Path, layout: Layout, config: Config | None) -> Path | Index | None:
+    if stored.kind == PICTURES:
+        album = albums.index_of(layout, stored.id)
+        return album if album.path.exists() else None
+    identity = FileIdentity(stored.size, stored.mtime_ns, stored.inode, stored.footer, stored.sha256)
+    readable = inputs.as_parquet(path, layout, stored.id)
+    if readable == path:
+        return path if _is_same(identity, path) else None
+    if isinstance(readable, Index) and not _is_same(identity, path):
+        return None
+    staged = readable.path if isinstance(readable, Index) else readable
+    return readable if config is not None and staged_ok(staged, identity, inputs.csv_options(config)) else None
 
 
 def _is_same(identity: FileIdentity, path: Path) -> bool:

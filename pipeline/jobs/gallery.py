@@ -104,7 +104,7 @@ class Gallery:
         why = f"only {_MOST_PICTURES} of its {len(images)} pictures are shown" if len(images) > _MOST_PICTURES else None
         for image in images[:_MOST_PICTURES]:
             if image.data is None:
-                why = f"the endpoint fetched it itself, from {urlsplit(image.url or '').hostname}"
+                why = f"it was fetched from {urlsplit(image.url or '').hostname}, and is not kept"
                 continue
             try:
                 made.append(self._thumbnail(image.data))

@@ -20,6 +20,7 @@ from pipeline.version import __version__
 
 _LEAST_PILLOW = (11, 3)
 _QUALITY = 85
+_THUMBNAIL_SIDE, _THUMBNAIL_PIXELS = 320, 40_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +144,20 @@ def shrinking(config: Config) -> Iterator[Shrink | None]:
     workers = Workers(command_of(wanted, limits), limits, processors())
     try:
         yield workers
+    finally:
+        workers.close()
+
+
+@contextmanager
+def thumbnails() -> Iterator[Callable[[bytes], bytes]]:
+    """Open what makes pictures small enough for a page, one after another; it raises BadRowError for what it cannot read."""
+    from pipeline.pictures.wanted import Wanted
+    from pipeline.pictures.workers import Limits, Workers, command_of
+
+    limits = Limits.of(_THUMBNAIL_PIXELS)
+    workers = Workers(command_of(Wanted(_THUMBNAIL_SIDE, "jpeg", 70, _THUMBNAIL_PIXELS, anew=True), limits), limits, 1)
+    try:
+        yield workers.shrunk
     finally:
         workers.close()
 

@@ -2,11 +2,13 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from importlib.util import find_spec
 from pathlib import Path
 
 import pyarrow as pa
 
+from pipeline.checkpoint import timeline_file
 from pipeline.checkpoint.entries import StoredJob, StoredRun
 from pipeline.checkpoint.layout import Layout
 from pipeline.checkpoint.record import Record
@@ -16,10 +18,10 @@ from pipeline.core.errors import ConfigError
 from pipeline.jobs.asked_again import AskedAgain, config_asked
 from pipeline.jobs.gallery import Gallery, Thumbnail
 from pipeline.jobs.look import find_recorded, reading, refuse_own, summary_of
+from pipeline.jobs.pictures import thumbnails
 from pipeline.observe.report.bins import latency_bins
 from pipeline.observe.report.scan import Scan
 from pipeline.observe.report.types import Bin, PastRun, Report
-from pipeline.prompts.thumbnail import thumbnail
 from pipeline.version import __version__
 
 SAMPLE = 400
@@ -35,7 +37,7 @@ def make_report(
     sample: int = SAMPLE,
     references: Sequence[str] = (),
     now: Callable[[], float] = time.time,
-    small: Thumbnail = thumbnail,
+    small: Callable[[], AbstractContextManager[Thumbnail]] = thumbnails,
 ) -> tuple[Report, Path]:
     """Gather what a page about the job shows, and say where it goes: to `file`, or beside the output.
 
@@ -49,10 +51,10 @@ def make_report(
     if any(find_spec(name) is None for name in _NEEDED):
         raise ConfigError("a report needs Pillow and matplotlib: pip install 'rowcall[report]'")
     root = load_config(target).images.root if target.suffix in (".yaml", ".yml") else None
-    with reading(layout, "report") as (record, job):
+    with reading(layout, "report") as (record, job), small() as thumbnail:
         refuse_own(record, layout, file)
         _check_references(references, job.schema)
-        return _gathered(record, layout, job, sample, references, root, now(), small), file
+        return _gathered(record, layout, job, sample, references, root, now(), thumbnail), file
 
 
 def place_beside(layout: Layout) -> Path:
@@ -69,7 +71,7 @@ def _gathered(
     references: Sequence[str],
     root: Path | None,
     made: float,
-    small: Thumbnail,
+    thumbnail: Thumbnail,
 ) -> Report:
     runs = record.runs()
     summary = summary_of(record, layout, tuple(runs))
@@ -93,14 +95,14 @@ def _gathered(
         config=job.config,
         captions=captions,
         runs=[_past(each) for each in runs],
-        timelines=(),
+        timelines=list(timeline_file.read(layout).values()),
         latencies=latency_bins(tally.latencies),
         prompt_tokens=scan.prompt_tokens.bins(),
         completion_tokens=scan.completion_tokens.bins(),
         words=_words(captions),
         failures=scan.failures(tally.errors),
         pictured=again.pictured,
-        gallery=Gallery(record, again, references, small, scan.duplicates).show(choice.rows),
+        gallery=Gallery(record, again, references, thumbnail, scan.duplicates).show(choice.rows),
         chosen=choice.said,
     )
 

@@ -54,6 +54,8 @@ def shrink(data: bytes, wanted: Wanted) -> bytes | None:
 
 
 def _is_as_wanted(image: Image.Image, wanted: Wanted) -> bool:
+    if wanted.anew:
+        return False
     fits = wanted.max_side is None or max(image.size) <= wanted.max_side
     return fits and (wanted.format is None or image.format in _JPEG)
 

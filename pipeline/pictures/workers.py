@@ -88,7 +88,7 @@ class Workers:
     async def __call__(self, data: bytes) -> bytes:
         """Give equal bytes for equal bytes. Raise BadRowError if it is no picture that can be read."""
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, self._shrunk, data)
+            return await asyncio.get_running_loop().run_in_executor(self._threads, self.shrunk, data)
         except RuntimeError:  # closed
             raise StoppedError(_CLOSED) from None
 
@@ -103,7 +103,8 @@ class Workers:
         for worker in alive:
             worker.reap()
 
-    def _shrunk(self, data: bytes) -> bytes:
+    def shrunk(self, data: bytes) -> bytes:
+        """Do the same, blocking; each thread that calls has a worker of its own."""
         try:
             return self._asked(data)
         except _KilledError:

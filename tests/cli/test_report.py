@@ -22,6 +22,7 @@ from pipeline.core.parts import plan
 from pipeline.core.types import Fault, FaultKind, Outcome, Reply, Usage
 from pipeline.jobs import inputs
 from pipeline.jobs.report import make_report
+from pipeline.sources import Found
 from tests.whole.canary import Search
 from tests.whole.harness import CANARY
 
@@ -53,7 +54,7 @@ def job_of(folder: Path, table: pa.Table, outcomes, *, parts: int = 3, finish: b
     with hold(layout):
         record = open_record(layout, create=True)
         record.store_job(StoredJob({}, redacted(loaded), kept))
-        files = inputs.join_files(record, layout, loaded, [folder / "in.parquet"], notice=print)
+        files = inputs.join_files(record, layout, loaded, Found((folder / "in.parquet",)), notice=print)
         record.add_files([each.stored for each in files])
         source = inputs.JoinedSource(files, prompt_columns=[], kept_columns=kept.names)
         for part in plan(0, len(outcomes), parts, next_id=0):
@@ -103,6 +104,25 @@ def test_photographs_are_shown_small_with_their_captions_and_references(rowcall,
 
 
 @pytest.mark.network
+@pytest.mark.network
+@pytest.mark.parametrize(
+    "given",
+    [
+        pytest.param((str(DATA / "photos"), "Describe this photo."), id="a folder of pictures"),
+        pytest.param((str(DATA / "photos-000000.tar"), "Describe {{ __key__ }}.", "--image", "jpg"), id="a shard"),
+    ],
+)
+def test_pictures_that_lie_in_files_are_shown(rowcall, tmp_path, given):
+    path, prompt, *more = given
+    output = tmp_path / "captions.parquet"
+    assert rowcall("run", "-q", "-i", path, "-p", prompt, *more, "--provider", "simulated", "-o", output).code in (0, 1)
+    report = reported(output)
+    assert report.pictured
+    assert len(report.gallery) >= 3
+    assert all(each.pictures and not each.no_picture for each in report.gallery)
+    assert report.timelines
+
+
 def test_a_folder_of_answers_has_its_page_beside_it(rowcall, tmp_path):
     config = DATA.parent / "configs" / "demo-questions.yaml"
     options = ("--set", f"output.path={tmp_path}/answers/", "--set", "checkpoint.part_rows=20")
@@ -225,10 +245,10 @@ def test_hostile_rows_are_shown_as_the_text_they_are(tmp_path):
     report = reported(job_of(tmp_path, table, outcomes, images={"root": str(tmp_path / "root")}, **PICTURED))
     assert [len(each.pictures) for each in report.gallery] == [1, 0, 0, 0, 0, 0]
     why = [each.no_picture or "" for each in report.gallery]
-    assert [word in said for word, said in zip(["", "broken", "too many", "leads out", "leads out"], why, strict=False)] == [
+    assert [word in said for word, said in zip(["", "truncated", "megapixels", "leads out", "leads out"], why, strict=False)] == [
         True
     ] * 5
-    assert why[5] == "the endpoint fetched it itself, from example.org"
+    assert why[5] == "it was fetched from example.org, and is not kept"
     assert (report.gallery[0].completion, report.gallery[0].prompt) == (SCRIPT, f"Say: {SCRIPT}")
     assert report.gallery[5].prompt.endswith("… (9,005 characters)")
     assert len(report.gallery[5].completion or "") < 5100
