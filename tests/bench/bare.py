@@ -8,6 +8,7 @@ text. Pictures are encoded by pybase64 and joined into the body, which is faster
 import asyncio
 import json
 import sys
+import time
 from collections.abc import Iterator
 
 import aiohttp
@@ -59,9 +60,11 @@ def main(source: str, url: str, output: str, concurrency: str) -> None:
     texts = table["text"].to_pylist()
     bodies = _bodies(table, texts)
     answers: list[str | None] = [None] * len(texts)
+    began = time.perf_counter()
     uvloop.run(ask_all(bodies, answers, url, int(concurrency)))
+    seconds = time.perf_counter() - began
     pq.write_table(pa.table({"text": texts, "completion": answers}), output)
-    print(json.dumps({"ok": sum(each is not None for each in answers)}))
+    print(json.dumps({"ok": sum(each is not None for each in answers), "seconds": seconds}))
 
 
 if __name__ == "__main__":
