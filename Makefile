@@ -32,6 +32,7 @@ demo: $(READY) ## caption photographs and answer questions through a simulated e
 	@$(BIN)/rowcall run configs/demo-questions.yaml
 	@$(BIN)/python configs/show.py out/demo/captions.parquet title completion finish_reason total_tokens
 	@$(BIN)/python configs/show.py out/demo/answers.parquet question answer completion status
+	@$(BIN)/rowcall report configs/demo-captions.yaml --reference caption_a --reference caption_b
 
 test: $(READY) ## run the quick tests
 	@$(BIN)/python -m pytest
