@@ -19,6 +19,7 @@ from pipeline.engine.stop import Stop
 from pipeline.engine.threads import Threads
 from pipeline.engine.work import Result, Work
 from pipeline.jobs import inputs, signals
+from pipeline.jobs.fingerprints import Fingerprints
 from pipeline.jobs.job import Job
 from pipeline.jobs.loop import in_a_loop
 from pipeline.jobs.pictures import preparing
@@ -61,7 +62,7 @@ class Engine:
             endpoint = self.endpoint
             if self.job.config.endpoint.provider == "simulated":
                 endpoint = self._simulated(stack)
-            fingerprints = inputs.Fingerprints(self.record, self.files)
+            fingerprints = Fingerprints(self.record, self.files)
             hashing = threading.Thread(target=fingerprints.work, name="rowcall-sha256", daemon=True)
             hashing.start()
             stack.callback(hashing.join)

@@ -3,9 +3,6 @@
 A file joins the job once. Later it may vanish (its recorded rows stand), move, or be joined by others; it may not change.
 """
 
-import hashlib
-import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +13,7 @@ from pipeline.checkpoint.entries import PICTURES, StoredFile
 from pipeline.checkpoint.layout import Layout
 from pipeline.checkpoint.record import Record
 from pipeline.config import Config
-from pipeline.core.errors import BadRowError, MismatchError, SourceError, StoppedError
+from pipeline.core.errors import BadRowError, MismatchError, SourceError
 from pipeline.core.interfaces import ReadSlice, Render
 from pipeline.core.types import Prompt, Row
 from pipeline.jobs import albums
@@ -44,10 +41,6 @@ from pipeline.sources.wording import shown
 
 # A cell under this name, which no input column can have, says that the row's file is gone.
 GONE = "\0gone"
-# Bytes of a run's files that are hashed without a pause: a thirtieth of a second's work.
-HASHED_AT_ONCE = 64 << 20
-_BLOCK = 1 << 20
-_IDLE_SHARE = 19
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,60 +294,3 @@ def heed_gone(render: Render, files: Sequence[JoinedFile]) -> Render:
         return render(row)
 
     return checked
-
-
-class Fingerprints:
-    """Fills in the sha256 of Parquet files while a run goes on: later it proves a file that was copied or touched.
-
-    After the first bytes it takes a twentieth of a core at most: of a short run over large files on a single core it was a sixth.
-    What it does not get to, a later run does; until then a file's footer proves it.
-    """
-
-    def __init__(self, record: Record, files: Sequence[JoinedFile]) -> None:
-        self._record = record
-        self._files = [
-            each for each in files if each.original is not None and each.stored.sha256 is None and each.stored.kind is None
-        ]
-        self._stopped = threading.Event()
-        self._at_once = HASHED_AT_ONCE
-
-    def work(self) -> None:
-        """Hash one file after another until done or stopped. Blocking."""
-        for each in self._files:
-            assert each.original is not None
-            stored = each.stored
-            digest = self._digest(each.original) if _untouched(each.original, stored) else None
-            if self._stopped.is_set():
-                return
-            if digest is None or not _untouched(each.original, stored):
-                continue  # it is not the file that joined any more, so its digest would prove the wrong content
-            try:
-                self._record.update_file(replace(stored, sha256=digest))
-            except StoppedError:
-                return  # the disk failed; the run itself says so
-
-    def stop(self) -> None:
-        self._stopped.set()
-
-    def _digest(self, path: Path) -> str | None:
-        digest = hashlib.sha256()
-        try:
-            with path.open("rb") as file:
-                began = time.thread_time()
-                while block := file.read(_BLOCK):
-                    digest.update(block)
-                    self._at_once -= len(block)
-                    began, spent = time.thread_time(), time.thread_time() - began
-                    if self._stopped.wait(0.0 if self._at_once > 0 else spent * _IDLE_SHARE):
-                        return None
-        except OSError:
-            return None  # the source itself says what is wrong with the file
-        return digest.hexdigest()
-
-
-def _untouched(path: Path, stored: StoredFile) -> bool:
-    try:
-        seen = path.stat()
-    except OSError:
-        return False
-    return (seen.st_size, seen.st_mtime_ns, seen.st_ino) == (stored.size, stored.mtime_ns, stored.inode)
