@@ -88,7 +88,7 @@ def join_pictures(
     _heed_changed(record, layout, stored, known, seen)
     if seen.gone:
         first = known.paths[places_of(seen.sizes.is_null())[0]].as_py()
-        notice(f"{seen.gone} pictures are gone, such as {shown(first)}; their recorded rows stay")
+        notice(f"gone: {seen.gone} of the job's pictures, such as {shown(first)}; their recorded rows stay")
     added = []
     if seen.new:
         write_album(seen.new, album_of(layout, len(stored)), anchor)

@@ -91,7 +91,7 @@ def test_pictures_that_are_gone_keep_their_rows(run, tmp_path):
     put(tmp_path / "photos", "c.png")
     code, said, requests = run()
     assert (code, requests) == (0, 1)
-    assert "1 pictures are gone, such as photos/a.png" in said
+    assert "gone: 1 of the job's pictures, such as photos/a.png" in said
     assert list(rows()) == ["a.png", "b.png", "c.png"]
 
 
