@@ -59,11 +59,12 @@ def find(paths: str | Sequence[str], *, exclude: Sequence[Path] = ()) -> Found:
     first_table: Path | None = None
     for path in [paths] if isinstance(paths, str) else paths:
         named = _named_by(Path(path).absolute())
+        real = {file: os.path.realpath(file) for file in named.tables}
+        # Before tables are preferred to pictures: a job's own output beside its pictures says nothing about them.
+        named.tables = [file for file in named.tables if not _lies_in(real[file], kept_out)]
         for file in named.tables:
-            real = os.path.realpath(file)
-            if not any(real == each or real.startswith(each + os.sep) for each in kept_out):
-                first_table = first_table or file
-                tables.setdefault(real, _checked(file))
+            first_table = first_table or file
+            tables.setdefault(real[file], _checked(file))
         if named.tables and named.pictures:
             notices.append(_tables_meant(path, named))
         elif named.pictures:
@@ -89,6 +90,10 @@ class _Named:
 
     pictures: Gathering
     tables: list[Path] = field(default_factory=list)
+
+
+def _lies_in(real: str, places: Sequence[str]) -> bool:
+    return any(real == each or real.startswith(each + os.sep) for each in places)
 
 
 def _tables_meant(path: str, named: _Named) -> str:

@@ -81,6 +81,13 @@ def test_tables_beside_pictures_are_meant_and_it_is_said(tree):
     assert (by_glob.tables, by_glob.notices) == ((), ())
 
 
+def test_the_jobs_own_output_beside_the_pictures_is_no_table_that_is_meant(tree):
+    put(tree, "out.parquet")
+    it = find(str(tree), exclude=[tree / "out.parquet"])
+    assert (it.tables, it.notices) == ((), ())
+    assert [each.names.to_pylist() for each in it.pictures] == [ALL]
+
+
 def test_pictures_and_tables_named_side_by_side_are_refused(tree):
     put(tree.parent, "rows.csv")
     with pytest.raises(SourceError, match=r"rows\.csv is a table and .*photos holds pictures"):
