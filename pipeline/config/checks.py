@@ -216,6 +216,17 @@ def reads_itself(inputs: tuple[str, ...], output: str) -> str | None:
     return next((path for path in inputs if any(_reads(path, each) for each in made)), None)
 
 
+def reads_record(inputs: tuple[str, ...], folder: str) -> str | None:
+    """Give the input path that would take the files of the record `folder` for input, or None.
+
+    What starts with a dot or underscore or ends with .rowcall is passed over below a folder, and so may lie there.
+    """
+    kept = PurePath(folder)
+    if any((each.startswith((".", "_")) and each != "..") or each.endswith(".rowcall") for each in kept.parts):
+        return None
+    return next((path for path in inputs if _reads(path, kept / "staged" / "file-000000.parquet")), None)
+
+
 def _reads(path: str, file: PurePath) -> bool:
     below = file.is_relative_to(path)
     if any(char in path for char in GLOB):

@@ -333,3 +333,15 @@ class Config(Section):
         if inside and output.is_directory:
             raise section_error(f"{output.path} holds the input ({inside[0]}); write to a folder of its own")
         return output
+
+    @field_validator("checkpoint")
+    @classmethod
+    def _is_not_read(cls, checkpoint: Checkpoint, info: ValidationInfo) -> Checkpoint:
+        source, folder = info.data.get("input"), checkpoint.dir
+        path = checks.reads_record(source.path, str(folder)) if source and folder else None
+        if path is not None:
+            raise section_error(
+                f"dir: {folder} lies where input.path ({path}) would take what it holds for new rows on the next run;"
+                " put it elsewhere, or give it a name that ends in .rowcall"
+            )
+        return checkpoint

@@ -122,6 +122,19 @@ def test_a_mistake_is_named_with_what_was_found_and_what_is_allowed(write, chang
     assert "sk-abc-def" not in message
 
 
+@pytest.mark.parametrize(
+    ("folder", "refused"),
+    [("in/record", True), ("in", True), ("in/o.rowcall", False), ("in/.record", False), ("record", False)],
+)
+def test_a_record_whose_files_would_be_read_as_input_is_refused(write, folder, refused):
+    job = {"input": {"path": "in"}, "prompt": {"user": "x"}, "output": {"path": "o.parquet"}, "checkpoint": {"dir": folder}}
+    path = write(json.dumps({**job, "endpoint": {"provider": "openai", "base_url": "http://localhost/v1", "model": "m"}}))
+    if refused:
+        assert "new rows on the next run" in message_of(path)
+    else:
+        assert load_config(path).checkpoint.dir is not None
+
+
 def test_all_mistakes_are_named_at_once(write):
     message = message_of(write("input: {path: 3}\nlimits: {concurrency: 0, x: 1}\n"))
     for key in ("input.path", "limits.concurrency", "limits.x", "prompt", "endpoint", "output"):
