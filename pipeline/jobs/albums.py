@@ -85,6 +85,7 @@ def join_pictures(
     stored = record.files()
     known, anchor = _known(stored, layout), layout.output.parent
     seen = compare(known, found, anchor)
+    _heed_moved(known, seen)
     _heed_changed(record, layout, stored, known, seen)
     if seen.gone:
         first = known.paths[places_of(seen.sizes.is_null())[0]].as_py()
@@ -111,6 +112,29 @@ def have_changed(record: Record, layout: Layout, found: Sequence[PictureFolder])
 
 def _known(stored: Sequence[StoredFile], layout: Layout) -> Album:
     return joined_albums([read_album(album_of(layout, each.id)) for each in stored])
+
+
+def _heed_moved(known: Album, seen: Compared) -> None:
+    """Refuse if all pictures are gone from where they were and new ones are just as many, of the same names and sizes.
+
+    Then folder or output was moved, or is reached by another path: they would all be asked, and paid for, once more.
+    """
+    if not known.folders or seen.gone < len(known.paths) or sum(map(len, seen.new)) < len(known.paths):
+        return
+    here = {pair for each in seen.new for pair in zip(each.names.to_pylist(), each.sizes.to_pylist(), strict=True)}
+    start = 0
+    for folder, rows in known.folders:
+        inside = 0 if folder == "." else len(folder) + 1
+        for row in range(start, start + rows):
+            if (known.paths[row].as_py()[inside:], known.sizes[row].as_py()) not in here:
+                return
+        start += rows
+    first = known.folders[0][0]
+    raise MismatchError(
+        f"input.path: none of the job's pictures is in {shown(first)} any more (seen from the output), and all are in"
+        f" {shown(str(seen.new[0].root))}: the folder or the output was moved, or is reached by another path, and each would be"
+        " asked again; put it back, or start over with --fresh"
+    )
 
 
 def _heed_changed(record: Record, layout: Layout, stored: Sequence[StoredFile], known: Album, seen: Compared) -> None:

@@ -161,6 +161,18 @@ def test_a_moved_project_is_the_same_job(run, tmp_path, monkeypatch):
     assert list(rows()) == ["a.png", "b.png"]
 
 
+def test_a_moved_folder_is_not_asked_once_more(run, tmp_path):
+    put(tmp_path / "photos", "a.png", "sub/b.png")
+    assert run()[::2] == (0, 2)
+    (tmp_path / "photos").rename(tmp_path / "elsewhere")
+    put(tmp_path / "elsewhere", "c.png")
+    code, said, requests = run(source="elsewhere")
+    assert (code, requests) == (2, 0)
+    assert "photos" in said and "elsewhere: the folder or the output was moved" in said
+    (tmp_path / "elsewhere" / "a.png").unlink()  # and so it is another set of pictures, which may come in the place of the first
+    assert run(source="elsewhere")[::2] == (0, 2)
+
+
 def test_fresh_begins_anew(run, tmp_path):
     put(tmp_path / "photos", "b.png")
     run()
