@@ -11,13 +11,12 @@ from contextlib import asynccontextmanager, suppress
 from typing import Protocol
 
 from aiohttp.abc import AbstractResolver
-from yarl import URL
 
 from pipeline.core.errors import BadRowError, StoppedError
 from pipeline.core.host_health import ANYBODY, HostHealth, Verdict
 from pipeline.core.public import MOST_HOST_CHARS, shown
 from pipeline.core.redact import harmless
-from pipeline.engine.picture import PictureClient, Trouble
+from pipeline.engine.picture import PictureClient, Trouble, url_of
 from pipeline.engine.settings import FetchSettings
 from pipeline.engine.turns import Turn, Turns
 
@@ -158,7 +157,7 @@ async def fetching(
 
 def _host(url: str) -> str:
     try:
-        return URL(url).raw_host or ""
+        return url_of(url).raw_host or ""
     except ValueError:
         return ""
 

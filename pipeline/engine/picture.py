@@ -167,7 +167,7 @@ class PictureClient:
 
     def _followed(self, address: str) -> URL:
         try:
-            url = URL(address)
+            url = url_of(address)
             target = Target(url.scheme, url.raw_host, url.port, url.raw_user is not None or url.raw_password is not None)
         except ValueError:  # a broken IPv6 address, a port that is no number, a host that no name can be
             raise BadRowError(f"{shown(address)}: the URL is not valid") from None
@@ -177,7 +177,7 @@ class PictureClient:
 
     def _redirected(self, url: URL, location: str) -> URL:
         try:
-            target = url.join(URL(location))
+            target = url.join(url_of(location))
             followed = self._followed(str(target))
         except (ValueError, BadRowError) as error:
             reason = str(error) if isinstance(error, BadRowError) else "that is not valid"
@@ -248,6 +248,14 @@ class PictureClient:
             again=fault.kind is not FaultKind.FATAL and not _no_such_name(error),
             local=fault.kind is FaultKind.LOCAL,
         )
+
+
+def url_of(address: str) -> URL:
+    """Take an address apart. Raises ValueError for whatever is none."""
+    try:
+        return URL(address)
+    except IndexError:  # yarl looks for a host behind the login of http://[]@/, and there is none
+        raise ValueError("no host") from None
 
 
 def _no_such_name(error: Exception) -> bool:

@@ -117,6 +117,7 @@ def test_the_listener_sees_who_reaches_it() -> None:
         "http:///127.0.0.1:PORT/",
         "//127.0.0.1:PORT/",
         "http://[::1",
+        "http://[::1]@/",
         "http://127.0.0.1:99999/",
         "",
     ],
@@ -211,6 +212,7 @@ REDIRECTS = [
     ("http://user:secret@127.0.0.1:PORT/", "userinfo"),
     ("http://127.0.0.1:22/", "port"),
     ("http://[::1", "broken"),
+    ("http://[::1]@/", "login-alone"),
     ("http://127.0.0.1:PORT/%0d%0aHost:%20evil", "line-break"),
     ("", "empty"),
 ]
