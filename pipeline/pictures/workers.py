@@ -273,7 +273,8 @@ class _Worker:
 def _environment() -> dict[str, str]:
     """Give what a worker needs to find Python's and our own modules, and nothing else: the key is in ours."""
     here = str(Path(pipeline.__file__).resolve().parents[1])
-    places = dict.fromkeys([here, *(str(Path(each).absolute()) for each in sys.path)])
+    # In our own order: before Python's own library, site-packages would give what old backports call pathlib or typing.
+    places = dict.fromkeys([*(str(Path(each).absolute()) for each in sys.path), here])
     kept = {name: os.environ[name] for name in _HANDED_ON if name in os.environ}
     return kept | {"PYTHONPATH": os.pathsep.join(places)}
 

@@ -4,6 +4,7 @@ import asyncio
 import io
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+import pipeline
 from pipeline.core.errors import BadRowError, StoppedError
 from pipeline.pictures.wanted import Wanted
 from pipeline.pictures.workers import Limits, Workers, command_of
@@ -215,6 +217,17 @@ def test_a_worker_knows_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
         (pid,) = children()
         known = dict(each.split(b"=", 1) for each in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0") if each)
     assert set(known) <= {b"PYTHONPATH", b"LD_LIBRARY_PATH", b"PYTHONHOME"}
+
+
+@ONLY_LINUX
+def test_a_worker_looks_for_modules_where_we_do_and_in_the_same_order(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    # As an old backport in the site-packages that rowcall itself is installed in: there it hides nothing from us.
+    (tmp_path / "pathlib.py").write_text("raise ImportError")
+    shutil.copytree(Path(pipeline.__file__).parent, tmp_path / "pipeline")
+    monkeypatch.setattr(pipeline, "__file__", str(tmp_path / "pipeline" / "__init__.py"))
+    monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
+    with workers() as made:
+        assert side_of(results(made, GOOD)[0]) == 256
 
 
 @ONLY_LINUX
