@@ -22,6 +22,7 @@ from pipeline.core.public import Target, objection, shown
 from pipeline.core.retry_after import retry_after
 from pipeline.core.types import FaultKind
 from pipeline.engine.encodings import TooLong, Undecodable, undo
+from pipeline.engine.lookups import Lookups
 from pipeline.engine.raised import fault_of
 from pipeline.engine.settings import FetchSettings
 from pipeline.engine.transport import WIRE_ERRORS, tls_context
@@ -121,7 +122,7 @@ class PictureClient:
         # is not asked about numbers, and what it says now need not be what it says later.
         connector = aiohttp.TCPConnector(
             limit=0,
-            resolver=self._resolver or aiohttp.ThreadedResolver(),
+            resolver=self._resolver or Lookups(),
             ttl_dns_cache=_ADDRESSES_KEPT_S,
             keepalive_timeout=_KEPT_ALIVE_S,
             socket_factory=self._socket,

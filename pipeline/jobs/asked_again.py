@@ -15,7 +15,7 @@ from pipeline.checkpoint.entries import PICTURES, StoredFile, StoredJob
 from pipeline.checkpoint.layout import Layout
 from pipeline.checkpoint.record import Record
 from pipeline.config import Config
-from pipeline.core.errors import ConfigError, RowcallError, SourceError
+from pipeline.core.errors import BadRowError, ConfigError, RowcallError, SourceError
 from pipeline.core.types import Content, Image, Prompt, Row
 from pipeline.jobs import albums, inputs
 from pipeline.jobs.wiring import build_renderer, most_picture_bytes
@@ -93,8 +93,11 @@ class AskedAgain:
                 continue
             try:
                 prompt = renderer(Row(row, cells))
-            except RowcallError as error:  # the row's trouble, or that of a folder or file that is not as it was
+            except BadRowError as error:
                 why = why or str(error)
+                continue
+            except RowcallError:  # its words are for who runs the job: they name places on this machine
+                why = why or "what it lies in is not there any more as it was"
                 continue
             text, images = _text_of(prompt), _images_of(prompt)
         return Asked(text, images, why)

@@ -123,6 +123,16 @@ def test_pictures_that_lie_in_files_are_shown(rowcall, tmp_path, given):
     assert report.timelines
 
 
+@pytest.mark.network
+def test_a_folder_of_pictures_that_has_gone_is_said_without_its_place(rowcall, tmp_path):
+    shutil.copytree(DATA / "photos", tmp_path / "photos")
+    output = tmp_path / "captions.parquet"
+    assert rowcall("run", "-q", "-i", "photos", "-p", "Describe.", "--provider", "simulated", "-o", output).code == 0
+    shutil.rmtree(tmp_path / "photos")
+    assert {each.no_picture for each in reported(output).gallery} == {"what it lies in is not there any more as it was"}
+
+
+@pytest.mark.network
 def test_a_folder_of_answers_has_its_page_beside_it(rowcall, tmp_path):
     config = DATA.parent / "configs" / "demo-questions.yaml"
     options = ("--set", f"output.path={tmp_path}/answers/", "--set", "checkpoint.part_rows=20")
