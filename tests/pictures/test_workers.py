@@ -4,6 +4,7 @@ import asyncio
 import io
 import os
 import random
+import select
 import shutil
 import signal
 import subprocess
@@ -298,12 +299,13 @@ def test_a_script_without_a_main_guard_runs_once_and_leaves_nothing_when_it_is_k
     size, pid, imported = caller.stdout.readline().split()
     assert int(size) > 100
     assert imported == "False"
-    assert Path(f"/proc/{pid}").exists()
+    worker = os.pidfd_open(int(pid))  # readable once it has ended
+    ended = select.poll()
+    ended.register(worker, select.POLLIN)
+    assert not ended.poll(0)
     caller.kill()
     caller.wait()
-    until = time.monotonic() + 10
-    while Path(f"/proc/{pid}/cmdline").exists() and Path(f"/proc/{pid}/cmdline").read_bytes():
-        assert time.monotonic() < until, "the worker lives on"
-        time.sleep(0.02)
+    assert ended.poll(10_000), "the worker lives on"
+    os.close(worker)
     caller.stdout.close()
     caller.stdin.close()
