@@ -10,7 +10,7 @@ import pytest
 import pipeline
 
 ROOT = Path(pipeline.__file__).parent
-STAGES = ("config", "sources", "prompts", "pictures", "providers", "checkpoint", "simulate", "engine")
+STAGES = ("config", "sources", "prompts", "pictures", "providers", "checkpoint", "simulate", "engine", "evaluate")
 # Package -> packages it may import, besides itself and `version`.
 ALLOWED = {
     "core": set[str](),

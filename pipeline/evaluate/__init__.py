@@ -1,0 +1,1 @@
+"""Scoring completions against references: metrics, intervals, comparisons. Needs the extra `evaluate`."""
