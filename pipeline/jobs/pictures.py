@@ -9,6 +9,7 @@ from functools import partial
 
 from pipeline.config import Config
 from pipeline.core.errors import BadRowError, ConfigError
+from pipeline.core.extras import missing_extra
 from pipeline.core.interfaces import Fetch, Prepare, Shrink
 from pipeline.core.public import shown
 from pipeline.core.types import Content, Image, Message, Prompt
@@ -170,9 +171,9 @@ def check_pillow(config: Config) -> None:
     try:
         found = importlib.metadata.version("Pillow")
     except importlib.metadata.PackageNotFoundError:
-        raise ConfigError(f"{key}: Pillow makes pictures smaller, and is not installed: pip install 'rowcall[images]'") from None
+        raise ConfigError(f"{key}: Pillow makes pictures smaller, and is not installed: {missing_extra('images')}") from None
     if tuple(int(each) for each in found.split(".")[:2] if each.isdigit()) < _LEAST_PILLOW:
-        raise ConfigError(f"{key}: Pillow {found} is too old for it: pip install --upgrade 'rowcall[images]'")
+        raise ConfigError(f"{key}: Pillow {found} is too old for it: {missing_extra('images', upgrade=True)}")
 
 
 def fetch_settings(config: Config) -> FetchSettings:

@@ -15,6 +15,7 @@ from pipeline.checkpoint.record import Record
 from pipeline.config import load_config
 from pipeline.core.captions import CaptionChecks
 from pipeline.core.errors import ConfigError
+from pipeline.core.extras import missing_extra
 from pipeline.jobs.asked_again import AskedAgain, config_asked
 from pipeline.jobs.gallery import Gallery, Thumbnail
 from pipeline.jobs.look import find_recorded, reading, refuse_own, summary_of
@@ -49,7 +50,7 @@ def make_report(
     file = file or place_beside(layout)
     _refuse_other_kinds(file)
     if any(find_spec(name) is None for name in _NEEDED):
-        raise ConfigError("a report needs Pillow and matplotlib: pip install 'rowcall[report]'")
+        raise ConfigError(f"a report needs Pillow and matplotlib: {missing_extra('report')}")
     root = load_config(target).images.root if target.suffix in (".yaml", ".yml") else None
     with reading(layout, "report") as (record, job), small() as thumbnail:
         refuse_own(record, layout, file)

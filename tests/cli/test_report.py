@@ -350,7 +350,7 @@ def test_an_output_that_was_changed_is_named(rowcall, tmp_path, output):
 
 def test_without_its_libraries_a_report_says_what_to_install(monkeypatch, output):
     monkeypatch.setitem(__import__("sys").modules, "matplotlib", None)  # the import system's own sign for "not to be found"
-    with pytest.raises(ConfigError, match=r"pip install 'rowcall\[report\]'"):
+    with pytest.raises(ConfigError, match=r"pip install 'rowcall\[report\]', or in a clone of it: pip install '\.\[report\]'$"):
         make_report(output)
 
 

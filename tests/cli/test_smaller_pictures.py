@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from pipeline.core.extras import missing_extra
 from tests.cli.test_imports import loaded
 
 PICTURES = ("-p", "Describe it.", "--image", "photo", "--provider", "simulated")
@@ -87,11 +88,13 @@ def test_without_pillow_nothing_is_sent_and_the_error_says_what_to_install(rowca
         for key in ("images.max_side=100", "images.format=jpeg"):
             ended = rowcall(verb, "-i", "in.parquet", *PICTURES, "-o", "out.parquet", "--set", key)
             assert ended.code == 2
-            assert ended.err.strip().endswith("pip install 'rowcall[images]'")
+            assert ended.err.strip().endswith(missing_extra("images"))
             assert key.split("=")[0] in ended.err
     assert [each.name for each in tmp_path.iterdir()] == ["in.parquet"]
     monkeypatch.setattr(importlib.metadata, "version", lambda name: "10.4.0" if name == "Pillow" else version(name))
-    assert "too old" in rowcall("check", "-i", "in.parquet", *PICTURES, *SMALLER, "-o", "out.parquet").err
+    too_old = rowcall("check", "-i", "in.parquet", *PICTURES, *SMALLER, "-o", "out.parquet").err
+    assert "too old" in too_old
+    assert too_old.strip().endswith(missing_extra("images", upgrade=True))
 
 
 def test_detail_is_refused_where_the_provider_has_no_such_thing(rowcall, tmp_path):

@@ -5,6 +5,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from pipeline.core.errors import ConfigError
+from pipeline.core.extras import missing_extra
 from pipeline.core.values import value
 from pipeline.observe.report.foreign import shown
 from pipeline.observe.report.gathered import Course
@@ -17,7 +18,7 @@ try:
 
     from pipeline.observe.report.svg import inline_svg
 except ImportError:
-    raise ConfigError("a report's plots need matplotlib; pip install 'rowcall[report]'") from None
+    raise ConfigError(f"a report's plots need matplotlib: {missing_extra('report')}") from None
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
