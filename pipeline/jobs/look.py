@@ -25,6 +25,12 @@ from pipeline.jobs.place import layout_of
 from pipeline.prompts import SliceReader
 from pipeline.sources import Index
 
+_ROWS = "a file of rows"
+_NEITHER = {
+    **dict.fromkeys((".html", ".htm"), "a page, as `rowcall report` writes them"),
+    **dict.fromkeys((".csv", ".tsv", ".jsonl", ".gz", ".tar"), _ROWS),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:
@@ -42,6 +48,7 @@ class Standing:
 
 def find_layout(target: Path) -> Layout:
     """Give the layout of a job named by its config or its output. Raises ConfigError if it is neither."""
+    _refuse_other_kinds(target)
     name = str(target).rstrip("/").removesuffix(".rowcall") if str(target).rstrip("/").endswith(".rowcall") else str(target)
     layout = Layout.of(Path(name), is_directory=Path(name).suffix != ".parquet" or Path(name).is_dir())
     # A config may have any name; but no output is a file without the suffix .parquet.
@@ -52,6 +59,17 @@ def find_layout(target: Path) -> Layout:
             f"{target}: no record of a job beside it ({layout.folder} is not there); name the config, or the output of a job"
         )
     return layout
+
+
+def _refuse_other_kinds(target: Path) -> None:
+    """Say what was named by mistake, of which a reader of YAML would only say that it is none."""
+    kind = _NEITHER.get(target.suffix.lower())
+    if kind is None or not target.is_file():
+        return
+    beside = [target.with_suffix(".parquet"), target.with_suffix("")]
+    jobs = [each for each in beside if Layout.of(each, is_directory=not each.suffix).has_record]
+    such = f", such as {jobs[0]}" if jobs else ""
+    raise ConfigError(f"{target}: is {kind}, not a job; name the job's config or its output{such}")
 
 
 def find_recorded(target: Path) -> Layout:

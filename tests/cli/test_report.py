@@ -316,6 +316,24 @@ def test_a_report_may_replace_a_report(rowcall, tmp_path, output):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.parquet", "out.parquet", "out.parquet.rowcall", "page.html"]
 
 
+@pytest.mark.parametrize("verb", ["report", "status", "export"])
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [
+        (
+            "out.html",
+            "is a page, as `rowcall report` writes them, not a job; name the job's config or its output, such as out.parquet",
+        ),
+        ("mailed.HTM", "is a page, as `rowcall report` writes them, not a job; name the job's config or its output"),
+        ("rows.csv", "is a file of rows, not a job; name the job's config or its output"),
+    ],
+)
+def test_what_is_no_job_is_called_what_it_is(rowcall, tmp_path, output, verb, named, said):
+    (tmp_path / named).write_text("<!doctype html><style>a{b:c}</style>")
+    ended = rowcall(verb, named, *(["now.csv"] if verb == "export" else []))
+    assert (ended.code, ended.err) == (2, f"rowcall: error: {named}: {said}\n")
+
+
 @pytest.mark.parametrize(("column", "why"), [("nothing", "text, number, tags"), ("number", "int64")])
 def test_a_reference_is_a_kept_column_of_text(rowcall, output, column, why):
     ended = rowcall("report", "out.parquet", "--reference", column)
