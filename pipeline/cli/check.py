@@ -55,7 +55,7 @@ def _lines(it: "Preview") -> list[str]:
     if len(it.bad_rows) > _MOST_BAD_SHOWN:
         lines.append(f"  and {count(len(it.bad_rows) - _MOST_BAD_SHOWN)} more")
     if it.images:
-        lines.append(f"images in these rows: {count(it.images)}, {it.image_bytes / 1e6:.1f} MB")
+        lines.append(f"images in these rows: {_images(it)}")
     if it.fetched:
         pictures = "1 picture is" if it.fetched == 1 else f"{count(it.fetched)} pictures are"
         lines.append(
@@ -74,3 +74,12 @@ def _lines(it: "Preview") -> list[str]:
         lines += [f"{name}: {value}" for name, value in it.headers.items()]
         lines += ["", *it.body.splitlines()]
     return lines
+
+
+def _images(it: "Preview") -> str:
+    size = f"{it.image_bytes / 1e6:.1f} MB"
+    if not it.by_url:
+        return f"{count(it.images)}, {size}"
+    if it.by_url == it.images:
+        return f"{count(it.images)}, by URL; their size is not known"
+    return f"{count(it.images)}, {count(it.by_url)} of them by URL, whose size is not known; {size} the others"

@@ -16,7 +16,7 @@ from pipeline.core.keys import changes
 from pipeline.core.pricing import Pricing
 from pipeline.core.redact import HIDDEN
 from pipeline.core.tokens import most_completion
-from pipeline.core.types import Prompt, Request, Usage
+from pipeline.core.types import Image, Prompt, Request, Usage
 from pipeline.jobs import inputs
 from pipeline.jobs.albums import suited
 from pipeline.jobs.columns import kept_schema, tell_of_unsent
@@ -39,11 +39,11 @@ _ELIDED_FROM = 200  # characters of base64 that are worth nobody's eyes
 class Preview:
     """What `check` found out. `bad_rows` are those of the first `looked_at` that could not be asked, with the reason.
 
-    `pictures` are their number and bytes in all, where these are the input; `images`, `image_bytes`, `fetched` (those that a run
-    would fetch) and `tokens` are of the rows looked at. `smaller` are the bytes of each picture of the first request as it came
-    and as it is sent, where pictures are made smaller. `done` and `failed` are None where nothing is on record, or where
-    `damage` says why it cannot be told; `left` and `cost`, an estimate for all rows to do, are then of all rows.
-    `changed` names what makes it another job than the one on record.
+    `pictures` are their number and bytes in all, where these are the input; `images`, `by_url` (of these), `image_bytes` of
+    the others, `fetched` (those that a run would fetch) and `tokens` are of the rows looked at. `smaller` are the bytes of
+    each picture of the first request as it came and as it is sent, where pictures are made smaller. `done` and `failed` are
+    None where nothing is on record, or where `damage` says why it cannot be told; `left` and `cost`, an estimate for all rows
+    to do, are then of all rows. `changed` names what makes it another job than the one on record.
     """
 
     files: int
@@ -56,6 +56,7 @@ class Preview:
     body: str | None
     bad_rows: Sequence[str]
     images: int
+    by_url: int
     image_bytes: int
     fetched: int
     tokens: int
@@ -110,6 +111,7 @@ def check_job(job: Job) -> Preview:
         body=_body(rendered.first, endpoint),
         bad_rows=rendered.bad,
         images=rendered.images,
+        by_url=rendered.by_url,
         image_bytes=rendered.image_bytes,
         fetched=rendered.fetched,
         tokens=rendered.tokens,
@@ -135,6 +137,7 @@ class _Rendered:
         self.bad: list[str] = []
         self.asked = 0
         self.images = 0
+        self.by_url = 0
         self.image_bytes = 0
         self.fetched = 0
         self.tokens = 0
@@ -153,9 +156,10 @@ class _Rendered:
         self.fetched += pictures_to_fetch(self._config, prompt)
         for message in prompt.messages:
             for part in message.parts:
-                if hasattr(part, "media_type"):
+                if isinstance(part, Image):
                     self.images += 1
-                    self.image_bytes += len(getattr(part, "data", None) or b"")
+                    self.by_url += part.data is None
+                    self.image_bytes += len(part.data or b"")
 
 
 @dataclass(frozen=True, slots=True)

@@ -221,6 +221,24 @@ def test_the_pictures_are_kept_if_asked_for(run, tmp_path):
     assert run()[0] == 2, "other columns make another job"
 
 
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        (["https://nowhere.invalid/1.png", "http://nowhere.invalid/2.png"], "2, by URL; their size is not known"),
+        (["https://nowhere.invalid/1.png", "a.png"], "2, 1 of them by URL, whose size is not known; 0.5 MB the others"),
+        (["a.png", "a.png"], "2, 1.0 MB"),
+    ],
+    ids=["all by URL", "some by URL", "none by URL"],
+)
+def test_check_does_not_take_pictures_by_url_for_empty_ones(rowcall, tmp_path, cells, said):
+    (tmp_path / "a.png").write_bytes(picture(100) + b"\0" * 500_000)
+    (tmp_path / "in.csv").write_text("\n".join(["photo", *cells]))
+    options = ("-p", "Describe.", "--image", "photo", "--set", "images.root=.", "--provider", "simulated", "-o", "out.parquet")
+    ended = rowcall("check", "-i", "in.csv", *options)
+    assert ended.code == 0
+    assert f"images in these rows: {said}\n" in ended.out
+
+
 def test_check_counts_all_pictures_and_writes_nothing(run, tmp_path):
     put(tmp_path / "photos", "a.png", *(f"sub/{number}.png" for number in range(150)))
     (tmp_path / "photos" / "b.png").write_bytes(b"none")
