@@ -51,10 +51,11 @@ def config_asked(job: StoredJob, root: Path | None) -> Config | None:
 class AskedAgain:
     """Renders rows again. Give them in ascending order; input is read only where the output's own columns do not do.
 
-    `columns` are those that the output has of what is wanted of a row. `pictured`: rows have pictures.
+    `also` names columns that are wanted beside those that were asked with. `columns` are those that the output has of all
+    these. `pictured`: rows have pictures.
     """
 
-    def __init__(self, record: Record, layout: Layout, job: StoredJob, config: Config | None, references: Sequence[str]) -> None:
+    def __init__(self, record: Record, layout: Layout, job: StoredJob, config: Config | None, also: Sequence[str]) -> None:
         config = config and albums.suited(config, pictures=any(each.kind == PICTURES for each in record.files()))
         self._files = _files_of(record, layout, config)
         self._kept = job.schema.names
@@ -66,7 +67,7 @@ class AskedAgain:
         without = config and config.model_copy(update={"prompt": config.prompt.model_copy(update={"images": ()})})
         self._text = self._renderer(without, schema)
         self.pictured = config is not None and bool(config.prompt.images)
-        wanted = {*references, *(self._whole.columns if self._whole else ()), *(self._text.columns if self._text else ())}
+        wanted = {*also, *(self._whole.columns if self._whole else ()), *(self._text.columns if self._text else ())}
         self.columns = [name for name in self._kept if name in wanted]
         self._lacking = wanted - set(self._kept)
         self._wanted = [name for name in schema.names if name in wanted]

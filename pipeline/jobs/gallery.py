@@ -12,7 +12,8 @@ from pipeline.core.errors import BadRowError
 from pipeline.core.redact import harmless
 from pipeline.core.types import Image
 from pipeline.jobs.asked_again import AskedAgain
-from pipeline.observe.report.scan import DUPLICATE, results_of
+from pipeline.observe.report.foreign import cut
+from pipeline.observe.report.scan import DUPLICATE, MOST_NAME_CHARS, results_of
 from pipeline.observe.report.types import ShownRow
 from pipeline.sources.parquet import rows_of
 
@@ -33,7 +34,7 @@ Thumbnail = Callable[[bytes], bytes]
 class Gallery:
     """Makes the rows to show, one at a time. `thumbnail` shrinks a picture, or raises BadRowError.
 
-    `duplicates` are rows known to say what another said.
+    `duplicates` are rows known to say what another said. `named` is the column that holds a row's name, if one does.
     """
 
     def __init__(
@@ -43,7 +44,9 @@ class Gallery:
         references: Sequence[str],
         thumbnail: Thumbnail,
         duplicates: Collection[int],
+        named: str | None = None,
     ) -> None:
+        self._named = named
         self._duplicates = duplicates
         self._record = record
         self._again = again
@@ -94,7 +97,12 @@ class Gallery:
             latency_s=results["latency_s"],
             cost=results["cost"],
             marks=self._marks(row, text, reason, extra) if results["status"] == "ok" else (),
+            name=self._name(cells),
         )
+
+    def _name(self, cells: Mapping[str, object]) -> str | None:
+        name = None if self._named is None else cells.get(self._named)
+        return cut(name, MOST_NAME_CHARS) if isinstance(name, str) else None
 
     def _marks(self, row: int, *reply: str | None) -> tuple[str, ...]:
         return (*marks(*reply), *((DUPLICATE,) if row in self._duplicates else ()))
@@ -111,11 +119,6 @@ class Gallery:
             except BadRowError as error:
                 why = str(error)
         return tuple(made), why
-
-
-def cut(text: str, limit: int) -> str:
-    """Cut text that is longer than `limit` characters, and say how long it is."""
-    return text if len(text) <= limit else f"{text[:limit]}… ({len(text):,} characters)"
 
 
 def _picked(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from pipeline.checkpoint import timeline_file
-from pipeline.checkpoint.entries import StoredJob, StoredRun
+from pipeline.checkpoint.entries import PICTURES, StoredJob, StoredRun
 from pipeline.checkpoint.layout import Layout
 from pipeline.checkpoint.record import Record
 from pipeline.config import load_config
@@ -23,6 +23,8 @@ from pipeline.jobs.pictures import thumbnails
 from pipeline.observe.report.bins import latency_bins
 from pipeline.observe.report.scan import Scan
 from pipeline.observe.report.types import Bin, PastRun, Report
+from pipeline.sources.album import PATH
+from pipeline.sources.shards import KEY
 from pipeline.version import __version__
 
 SAMPLE = 400
@@ -77,13 +79,14 @@ def _gathered(
     runs = record.runs()
     summary = summary_of(record, layout, tuple(runs))
     tally = record.tally()
-    again = AskedAgain(record, layout, job, config_asked(job, root), references)
+    named = _names_in(record, job)
+    again = AskedAgain(record, layout, job, config_asked(job, root), [*references, *filter(None, [named])])
     captions = summary.get("captions")
     checks = CaptionChecks(tally.done) if again.pictured and captions is None else None
     scan = Scan(sample, tally.done, checks)
     for state in record.parts():
         at = state.part.start
-        for batch in record.columns(state.part, ()):
+        for batch in record.columns(state.part, () if named is None else (named,)):
             scan.add(at, batch)
             at += batch.num_rows
     choice = scan.sample.choose(int(str(summary["rows"])))
@@ -103,9 +106,15 @@ def _gathered(
         words=_words(captions),
         failures=scan.failures(tally.errors),
         pictured=again.pictured,
-        gallery=Gallery(record, again, references, thumbnail, scan.duplicates).show(choice.rows),
+        gallery=Gallery(record, again, references, thumbnail, scan.duplicates, named).show(choice.rows),
         chosen=choice.said,
     )
+
+
+def _names_in(record: Record, job: StoredJob) -> str | None:
+    """Give the column in which the output keeps the name of what each row was made of, where that is a file of its own."""
+    name = PATH if any(each.kind == PICTURES for each in record.files()) else KEY
+    return name if name in job.schema.names else None
 
 
 def _words(captions: Mapping[str, object]) -> list[Bin]:

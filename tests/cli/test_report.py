@@ -106,13 +106,13 @@ def test_photographs_are_shown_small_with_their_captions_and_references(rowcall,
 @pytest.mark.network
 @pytest.mark.network
 @pytest.mark.parametrize(
-    "given",
+    ("given", "column"),
     [
-        pytest.param((str(DATA / "photos"), "Describe this photo."), id="a folder of pictures"),
-        pytest.param((str(DATA / "photos-000000.tar"), "Describe {{ __key__ }}.", "--image", "jpg"), id="a shard"),
+        pytest.param((str(DATA / "photos"), "Describe this photo."), "path", id="a folder of pictures"),
+        pytest.param((str(DATA / "photos-000000.tar"), "Describe it.", "--image", "jpg"), "__key__", id="a shard"),
     ],
 )
-def test_pictures_that_lie_in_files_are_shown(rowcall, tmp_path, given):
+def test_pictures_that_lie_in_files_are_shown_with_their_names(rowcall, tmp_path, given, column):
     path, prompt, *more = given
     output = tmp_path / "captions.parquet"
     assert rowcall("run", "-q", "-i", path, "-p", prompt, *more, "--provider", "simulated", "-o", output).code in (0, 1)
@@ -120,6 +120,7 @@ def test_pictures_that_lie_in_files_are_shown(rowcall, tmp_path, given):
     assert report.pictured
     assert len(report.gallery) >= 3
     assert all(each.pictures and not each.no_picture for each in report.gallery)
+    assert [each.name for each in report.gallery] == pq.read_table(output)[column].to_pylist()
     assert report.timelines
 
 
@@ -176,6 +177,27 @@ def test_failures_are_counted_by_kind_with_examples_that_differ(tmp_path):
     ]
     assert (report.gallery[7].error, report.gallery[7].http_status, report.gallery[7].completion) == ("no 7", 504, None)
     assert report.completion_tokens == []
+
+
+def test_rows_made_of_files_are_called_by_their_names_wherever_they_show(tmp_path):
+    names = ["a/b", SCRIPT, "x" * 900, None, "e", "not read yet"]
+    table = texts(*"abcdef").append_column("__key__", [names])
+    outcomes = [failed(0, message="no"), failed(1, message="never"), failed(2, "bad_row"), failed(3, "bad_row", "what"), None]
+    report = reported(job_of(tmp_path, table, outcomes, parts=2, finish=False))
+    long = "x" * 500 + "… (900 characters)"
+    assert [each.name for each in report.gallery] == ["a/b", SCRIPT, long, None, "e", "not read yet"]
+    assert [(each.kind, each.names) for each in report.failures] == [
+        ("bad_row", {2: long}),
+        ("timeout", {0: "a/b", 1: SCRIPT}),
+    ]
+
+
+def test_rows_whose_names_the_output_does_not_keep_have_their_numbers(tmp_path):
+    output = {"path": str(tmp_path / "out.parquet"), "columns": ["text"]}
+    table = texts("a", "b").append_column("path", [["x", "y"]])
+    report = reported(job_of(tmp_path, table, [ok(0), failed(1)], output=output))
+    assert [each.name for each in report.gallery] == [None, None]
+    assert report.failures[0].names == {}
 
 
 def test_a_job_without_rows_is_a_page_without_rows(tmp_path):

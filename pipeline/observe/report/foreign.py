@@ -21,6 +21,11 @@ def shown(text: str, limit: int = MOST_CHARS) -> str:
     return cut if len(text) <= limit else f"{cut} … ({len(text) - limit:,} more characters)"
 
 
+def cut(text: str, limit: int) -> str:
+    """Cut text that is longer than `limit` characters, and say how long it is."""
+    return text if len(text) <= limit else f"{text[:limit]}… ({len(text):,} characters)"
+
+
 def cell(text: str) -> str:
     """Give text for a table, whose cells people paste into spreadsheets: an apostrophe stands before a formula."""
     return f"'{text}" if is_formula(text) else text

@@ -21,6 +21,7 @@ def rows_in_pieces(gallery: Sequence[ShownRow], *, pictured: bool) -> Iterator[s
         references = [text(each) for each in row.references[:_MOST_REFERENCES]]
         record = {
             "index": row.index,
+            "name": None if row.name is None else text(row.name),
             "status": _word(row.status),
             "prompt": text(row.prompt),
             "completion": None if row.completion is None else text(row.completion),

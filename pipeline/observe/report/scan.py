@@ -9,6 +9,7 @@ import pyarrow as pa
 from pipeline.core.captions import CaptionChecks, marks
 from pipeline.core.types import RESULT_COLUMNS
 from pipeline.observe.report.bins import Numbers
+from pipeline.observe.report.foreign import cut
 from pipeline.observe.report.sample import Sample
 from pipeline.observe.report.types import Failures
 
@@ -17,6 +18,7 @@ _MOST_EXAMPLES = 5
 _LOOKED_AT = 20_000
 _ODD_REASONS = ("length", "content_filter")
 DUPLICATE = "duplicate"
+MOST_NAME_CHARS = 500
 _READ = ("completion", "finish_reason", "prompt_tokens", "completion_tokens", "status", "error_kind", "error", "extra")
 
 
@@ -36,9 +38,10 @@ class Scan:
         self.prompt_tokens = Numbers()
         self.completion_tokens = Numbers()
         self._examples: dict[str, dict[str, int]] = {}
+        self._names: dict[int, str] = {}
 
     def add(self, first: int, batch: pa.RecordBatch) -> None:
-        """Meet a batch whose first row has index `first` and whose last columns are the results."""
+        """Meet a batch whose first row has index `first`: the results, and before them, if rows have names, these."""
         cells = results_of(batch, _READ)
         self.prompt_tokens.add(cells["prompt_tokens"])
         self.completion_tokens.add(cells["completion_tokens"])
@@ -51,17 +54,18 @@ class Scan:
         if "failed" in status:
             failed = [(row, cells["error_kind"][row - first] or "unknown") for row in rows if status[row - first] == "failed"]
             for row, kind in failed:
-                self._note(row, kind, cells["error"][row - first] or "")
+                if self._note(row, kind, cells["error"][row - first] or "") and batch.num_columns > len(RESULT_COLUMNS):
+                    self._name(row, batch.column(0)[row - first].as_py())
         self.sample.add(rows, failed, self._marked(first, cells))
 
     def failures(self, errors: Mapping[str, int]) -> list[Failures]:
         """Give the kinds that a tally counted, the commonest first, with examples that differ from one another."""
         common = sorted(errors.items(), key=lambda each: (-each[1], each[0]))
-        return [
-            Failures(kind, number, [(row, text) for text, row in self._examples.get(kind, {}).items()])
-            for kind, number in common
-            if number > 0
-        ]
+        return [self._failures(kind, number) for kind, number in common if number > 0]
+
+    def _failures(self, kind: str, number: int) -> Failures:
+        examples = [(row, text) for text, row in self._examples.get(kind, {}).items()]
+        return Failures(kind, number, examples, {row: self._names[row] for row, _ in examples if row in self._names})
 
     def _marked(self, first: int, cells: Mapping[str, Sequence[Any]]) -> Iterator[tuple[int, str]]:
         named = (cells[name] for name in ("status", "completion", "finish_reason", "extra"))
@@ -79,10 +83,14 @@ class Scan:
         self._said.add(hash(text))
         return len(self._said) == seen
 
-    def _note(self, row: int, kind: str, message: str) -> None:
+    def _note(self, row: int, kind: str, message: str) -> bool:
+        """Take the row for an example, unless there are enough or one says the same; tell whether it is one."""
         examples = self._examples.setdefault(kind, {})
-        if len(examples) < _MOST_EXAMPLES:
-            examples.setdefault(message, row)
+        return len(examples) < _MOST_EXAMPLES and examples.setdefault(message, row) == row
+
+    def _name(self, row: int, name: object) -> None:
+        if isinstance(name, str):
+            self._names[row] = cut(name, MOST_NAME_CHARS)
 
 
 def results_of(batch: pa.RecordBatch, names: Sequence[str]) -> dict[str, list[Any]]:

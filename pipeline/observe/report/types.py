@@ -23,7 +23,8 @@ class Bin:
 class ShownRow:
     """One row of the gallery. `pictures` are thumbnails (JPEG, at most 320 pixels a side); `no_picture` says why there is none.
 
-    `prompt` is the rendered text, cut; `marks` is what the checks of core/captions.py found, such as `truncated`.
+    `prompt` is the rendered text, cut; `marks` is what the checks of core/captions.py found, such as `truncated`. `name` is
+    that of the file that the row was made of, None for rows of tables.
     """
 
     index: int
@@ -41,6 +42,7 @@ class ShownRow:
     latency_s: float | None = None
     cost: float | None = None
     marks: tuple[str, ...] = ()
+    name: str | None = field(default=None, repr=False)
 
 
 @value(frozen=True, slots=True)
@@ -57,11 +59,12 @@ class PastRun:
 
 @value(frozen=True, slots=True)
 class Failures:
-    """One error kind: how many rows, and some of their messages with the rows' numbers."""
+    """One error kind: how many rows, and some of their messages with the rows' numbers; `names` of those that have one."""
 
     kind: str
     count: int
     examples: Sequence[tuple[int, str]] = field(repr=False)
+    names: Mapping[int, str] = field(default_factory=dict, repr=False)
 
 
 @value(frozen=True, slots=True)

@@ -118,6 +118,7 @@ def _hostile(number: int, text: str, picture: bytes | None) -> ShownRow:
         pictures=(picture,) if picture and number % 2 else (),
         no_picture=text if picture and not number % 2 else None,
         marks=(text,),
+        name=text,
     )
 
 
@@ -131,7 +132,7 @@ def _captioned(chance: random.Random, index: int, photo: dict[str, str], picture
         missing = kind == "bad_row"
         why = "cannot be fetched: 404 Not Found" if missing else None
         return ShownRow(
-            index, "failed", prompt, None, None, references, kind, error, http, () if missing else shown, why, latency_s=None
+            index, "failed", prompt, None, None, references, kind, error, http, () if missing else shown, why, name=photo["file"]
         )
     text, finish, marks = photo["caption_a"], "stop", ()
     if draw < 0.16:
@@ -158,6 +159,7 @@ def _captioned(chance: random.Random, index: int, photo: dict[str, str], picture
         latency_s=chance.lognormvariate(0.4, 0.5),
         cost=0.00021,
         marks=marks,
+        name=photo["file"],
     )
 
 
@@ -219,7 +221,12 @@ def _report(
         completion_tokens=_bins([chance.gauss(34, 9) for _ in range(4000)], lambda at: 4.0 * at, 20),
         words=_bins([chance.gauss(25, 7) for _ in range(4000)], lambda at: 3.0 * at, 20) if pictured else [],
         failures=[
-            Failures(kind, number, [(each.index, each.error or "") for each in failed if each.error_kind == kind][:5])
+            Failures(
+                kind,
+                number,
+                [(each.index, each.error or "") for each in failed if each.error_kind == kind][:5],
+                {each.index: each.name for each in failed if each.name},
+            )
             for kind, number in kinds.most_common()
         ],
         pictured=pictured,

@@ -135,9 +135,10 @@ def test_the_filters_find_rows_and_clear_brings_all_back(captions):
 
 
 @pytest.mark.parametrize(
-    ("text", "holds"), [("SPACESUIT", "astronaut"), ("cuda out of memory", "CUDA"), ("nowhere at all", None)]
+    ("text", "holds"),
+    [("SPACESUIT", "astronaut"), ("CAT.JPG", "cat.jpg"), ("cuda out of memory", "CUDA"), ("nowhere at all", None)],
 )
-def test_free_text_is_found_in_completions_references_and_errors(captions, text, holds):
+def test_free_text_is_found_in_completions_references_errors_and_names(captions, text, holds):
     one(captions, "#text").send_keys(text)
     if holds is None:
         assert (matches(captions), count_of(captions, ".card")) == ("None of 400 rows matches", 0)

@@ -139,7 +139,7 @@ def test_hostile_text_outside_the_rows_stays_text(text):
         captions={text: 3, "stock_phrases": {text: 2}},
         config={text: {text: [text]}},
         summary={**bare().summary, "stopped": text, "finish_reasons": {text: 1}, "errors": {text: 1}, "failed": 1},
-        failures=[replace(captioning(20).failures[0], kind=text, examples=[(1, text)])],
+        failures=[replace(captioning(20).failures[0], kind=text, examples=[(1, text)], names={1: text})],
         runs=[replace(captioning(20).runs[0], ended_because=text)],
         timelines=[[Moment(0, 0, 0, 0, 0, 0, 1, 4, text), Moment(9, 5, 0, 5, 0, 0, 1, 4, None)]],
     )
@@ -231,6 +231,13 @@ def test_rows_without_a_picture_say_why():
     rows = rows_in(page_of(captioning(80)))[1]
     assert any(each.get("unpictured") == "cannot be fetched: 404 Not Found" for each in rows)
     assert all(base64.b64decode(each["pictures"][0]).startswith(b"\xff\xd8") for each in rows if "pictures" in each)
+
+
+def test_failures_name_the_files_of_those_rows_that_have_one():
+    failures = replace(captioning(20).failures[0], examples=[(1, "no"), (1200, "no"), (7, "never")], names={1200: "a/b.jpg"})
+    page = page_of(replace(bare(), failures=[failures]))
+    assert "rows 1, 1,200 (<bdi>a/b.jpg</bdi>)</span>" in page
+    assert "row 7</span>" in page
 
 
 def test_runs_are_laid_end_to_end_without_the_time_between():

@@ -12,7 +12,7 @@
     row.pictures ??= [];
     row.references ??= [];
     row.marks ??= [];
-    row.text = [row.prompt, row.completion, row.error, ...row.references].filter(Boolean).join("\n").toLowerCase();
+    row.text = [row.name, row.prompt, row.completion, row.error, ...row.references].filter(Boolean).join("\n").toLowerCase();
   }
 
   function make(tag, className, text) {
@@ -25,11 +25,15 @@
     return element;
   }
 
+  function called(row) {
+    return `row ${number.format(row.index)}${row.name ? `, ${row.name}` : ""}`;
+  }
+
   function picture(row, each) {
     const image = document.createElement("img");
     image.loading = "lazy";
     image.decoding = "async";
-    image.alt = `Picture ${each + 1} of row ${number.format(row.index)}`;
+    image.alt = `Picture ${each + 1} of ${called(row)}`;
     image.src = `data:image/jpeg;base64,${row.pictures[each]}`;
     return image;
   }
@@ -72,7 +76,7 @@
   function card(row) {
     const article = make("article", "card");
     const frame = opener(row, "frame");
-    frame.setAttribute("aria-label", `Enlarge row ${number.format(row.index)}`);
+    frame.setAttribute("aria-label", `Enlarge ${called(row)}`);
     if (row.pictures.length) frame.append(picture(row, 0));
     else frame.append(make("span", "unpictured", row.unpictured || "no picture"));
     if (row.pictures.length > 1) frame.append(make("span", "more-pictures", `+${row.pictures.length - 1}`));
@@ -80,6 +84,7 @@
     const head = make("div", "head");
     head.append(make("span", "index", `row ${number.format(row.index)}`), tags(row));
     body.append(head);
+    if (row.name) body.append(make("p", "name", row.name));
     if (row.completion || !row.error) body.append(reply(row));
     if (row.error) body.append(make("p", "error", row.error));
     if (row.references.length) body.append(references(row));
@@ -89,7 +94,7 @@
   }
 
   function table(some) {
-    const whole = make("table", "texts");
+    const whole = make("table", some.some((row) => row.name) ? "texts named" : "texts");
     const head = document.createElement("thead");
     const line = document.createElement("tr");
     for (const title of ["Row", "Prompt", "Completion"]) {
@@ -105,8 +110,9 @@
       first.scope = "row";
       const open = opener(row, "open");
       open.textContent = number.format(row.index);
-      open.setAttribute("aria-label", `Enlarge row ${number.format(row.index)}`);
+      open.setAttribute("aria-label", `Enlarge ${called(row)}`);
       first.append(open);
+      if (row.name) first.append(make("p", "name", row.name));
       const prompt = document.createElement("td");
       prompt.append(make("p", "prompt", row.prompt));
       const completion = document.createElement("td");
@@ -207,7 +213,7 @@
     const body = byId("enlarged-body");
     const pictures = make("div", "pictures");
     row.pictures.forEach((_, each) => pictures.append(picture(row, each)));
-    const parts = [tags(row)];
+    const parts = [...(row.name ? [make("p", "name", row.name)] : []), tags(row)];
     const part = (name, className, text) => parts.push(make("h3", "", name), make("p", className, text));
     if (row.completion || !row.error) parts.push(make("h3", "", "Completion"), reply(row));
     if (row.error) part("Error", "error", row.error);
