@@ -120,10 +120,11 @@ def marks(text: str | None, finish_reason: str | None, extra: str | None) -> tup
 
 
 def _is_refused(said: str, reason: str | None, extra: str | None) -> bool:
-    return reason == "content_filter" or is_refusal(said) or (extra is not None and _carries_refusal(extra))
+    return reason == "content_filter" or is_refusal(said) or (extra is not None and carries_refusal(extra))
 
 
-def _carries_refusal(extra: str) -> bool:
+def carries_refusal(extra: str) -> bool:
+    """Tell whether a reply's `extra`, JSON text, says that the model refused."""
     if '"refusal"' not in extra:
         return False
     try:

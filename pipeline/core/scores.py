@@ -13,7 +13,7 @@ from pipeline.core.values import value
 Rule = Literal["zero", "drop"]
 
 # Why a row has no answer, in the order in which a row that is several of them counts.
-MISSING = ("failed", "pending", "refused", "length", "empty")
+MISSING = ("failed", "refused", "length", "empty")
 
 
 @value(frozen=True, slots=True)
@@ -70,7 +70,8 @@ class Score:
 class Group:
     """All rows, or those whose `column` holds `value`. Rows without a reference are `unreferenced`, and in no score.
 
-    `missing` counts those rows with a reference that have no answer, by a name of MISSING.
+    `missing` counts those rows with a reference that have no answer, by a name of MISSING. `pending` rows were never
+    asked; they are in no score either.
     """
 
     column: str | None
@@ -79,6 +80,7 @@ class Group:
     unreferenced: int
     missing: Mapping[str, int]
     scores: Sequence[Score]
+    pending: int = 0
 
 
 @value(frozen=True, slots=True)
@@ -175,7 +177,10 @@ class Difference:
 
 @value(frozen=True, slots=True)
 class ComparedGroup:
-    """All rows, or those whose `column` holds `value`; `missing_a` and `missing_b` by a name of MISSING."""
+    """All rows, or those whose `column` holds `value`; `missing_a` and `missing_b` by a name of MISSING.
+
+    `pending` rows were not yet asked on one side or both, and are in no score.
+    """
 
     column: str | None
     value: str | None
@@ -184,6 +189,7 @@ class ComparedGroup:
     missing_a: Mapping[str, int]
     missing_b: Mapping[str, int]
     differences: Sequence[Difference]
+    pending: int = 0
 
 
 @value(frozen=True, slots=True)

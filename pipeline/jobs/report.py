@@ -50,7 +50,7 @@ def make_report(
     """
     layout = find_recorded(target)
     file = file or place_beside(layout)
-    _refuse_other_kinds(file)
+    check_page(file)
     if any(find_spec(name) is None for name in _NEEDED):
         raise ConfigError(f"a report needs Pillow and matplotlib: {missing_extra('report')}")
     root = load_config(target).images.root if target.suffix in (".yaml", ".yml") else None
@@ -135,8 +135,8 @@ def _past(run: StoredRun) -> PastRun:
     return PastRun(run.id, run.started, run.ended, max(rows, 0), number("requests"), because)
 
 
-def _refuse_other_kinds(file: Path) -> None:
-    """Refuse to write over what is no page. Raises ConfigError."""
+def check_page(file: Path) -> None:
+    """See that a page may be written there: over nothing but a page. Raises ConfigError."""
     if file.suffix.lower() not in SUFFIXES:
         raise ConfigError(f"{file}: a report is one HTML page; give a name that ends in .html")
     if not file.absolute().parent.is_dir():

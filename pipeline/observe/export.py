@@ -88,6 +88,7 @@ def _jsonl(schema: pa.Schema, batches: Batches, file: Any) -> tuple[int, int]:
 
 
 _WRITERS: dict[str, Callable[[pa.Schema, Batches, Any], tuple[int, int]]] = {".parquet": _parquet, ".csv": _csv, ".jsonl": _jsonl}
+SUFFIXES = tuple(_WRITERS)
 
 
 class _Cells:

@@ -1,0 +1,67 @@
+"""The letter that an answer to a multiple-choice question chooses, and whether it is the reference's."""
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from pipeline.core.errors import ConfigError
+from pipeline.core.scores import About
+from pipeline.evaluate.metric import Mean, Scored, mean_scored
+from pipeline.version import __version__
+
+_DRESSED = r"[\s*_\"'`(\[{$]{0,6}"
+_UNDRESSED = r"(?![\w'’])"
+# A and I are words where another word follows.
+_CAPITAL = r"(?:([B-HJ])|([AI])(?! (?!because|since|as|is\b)[a-z]))"
+# In the order in which they are believed; of several places the last, where reasoning has come to its end.
+_WAYS = (
+    re.compile(r"\\boxed\{(?:\\text\{|\\mathrm\{)?\s{0,3}\(?([A-J])\)?\s{0,3}\}"),
+    re.compile(
+        rf"(?i:\b(?:answer|option|choice|choose|select|pick)\b)(?:\s{{1,3}}(?i:is|would be|should be|must be|will be))?"
+        rf"\s{{0,3}}[:=]?(?:\s{{1,3}}(?i:option|choice|letter))?{_DRESSED}{_CAPITAL}{_UNDRESSED}"
+    ),
+    re.compile(rf"\A{_DRESSED}([A-Ja-j])[\s*_\"'`)\]}}$.:,!]{{0,6}}\Z"),
+    re.compile(rf"\A{_DRESSED}([A-J])[*_)\].:,]"),
+    re.compile(r"(?<!\w)[(\[]([A-J])[)\]]"),
+    re.compile(r"(?<![\w'’])(?:([B-HJ])(?![\w'’])|([AI])(?=[.)\]:,*]|\s*\Z))"),
+)
+_LETTER = re.compile(r"[\s(\[]*([A-Ja-j])[\s)\].:]*")
+
+
+def chosen_letter(text: str) -> str | None:
+    """Give the letter, A to J, that a text chooses, upper case; None if no way of saying so is found in it.
+
+    The ways, the first that is found counts: \\boxed{B}; "answer is B", "option: B"; a text that is a letter and no more;
+    one that begins with "B." or "B)"; "(B)"; a capital letter by itself. A and I may be words.
+    """
+    for way in _WAYS:
+        found = None
+        for match in way.finditer(text):
+            found = match
+        if found is not None:
+            return str(found.group(found.lastindex or 1)).upper()
+    return None
+
+
+class Choice(Mean):
+    """Scores 1 where the letter chosen is the reference's."""
+
+    about = About("choice", "Choice", f"letters:A-J|refs:any|rowcall:{__version__}", proportion=True)
+
+    def score(self, answers: Sequence[str], references: Sequence[Sequence[str]]) -> Scored:
+        rows = np.zeros(len(answers))
+        unanswered = np.zeros(len(answers), dtype=np.bool_)
+        for row, (answer, each) in enumerate(zip(answers, references, strict=True)):
+            expected = [_reference(text) for text in each]
+            found = chosen_letter(answer)
+            unanswered[row] = found is None and bool(answer)
+            rows[row] = found in expected
+        return mean_scored(rows, unanswered)
+
+
+def _reference(text: str) -> str:
+    found = _LETTER.fullmatch(text)
+    if found is None:
+        raise ConfigError(f"--metric choice: a reference is a letter from A to J, and not {text[:60]!r}; name another column")
+    return found.group(1).upper()

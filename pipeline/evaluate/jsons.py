@@ -1,0 +1,108 @@
+"""JSON in a completion: found wherever it stands, compared by value, and one field of it as text."""
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from pipeline.core.errors import ConfigError
+from pipeline.core.scores import About
+from pipeline.evaluate.metric import Mean, Scored, mean_scored
+from pipeline.version import __version__
+
+_FENCED = re.compile(r"```[ \t]*(?:json|JSON)?[ \t]*\n(.*?)```", re.DOTALL)
+_OPENS = re.compile(r"[{\[]")
+# A text with more brackets before its JSON is none; trying each would take a hostile one's length squared.
+_MOST_TRIES = 50
+_MOST_WHOLE = 1e15  # up to here a float tells every whole number
+
+
+def _refuse(constant: str) -> Any:
+    raise ValueError(f"{constant} is no JSON")
+
+
+def _number(text: str) -> int | float:
+    value = float(text)
+    if value != value or value in (float("inf"), float("-inf")):
+        raise ValueError("too large")
+    return int(value) if value.is_integer() and abs(value) <= _MOST_WHOLE else value
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse, parse_float=_number)
+
+
+def find_json(text: str) -> Any:
+    """Give the value of the JSON in a text: all of it, its last fenced block, or the first object or list that stands in it.
+
+    Raises ValueError if there is none. Numbers that are whole come as int, however written.
+    """
+    for whole in (text, *reversed(_FENCED.findall(text))):
+        try:
+            return _DECODER.decode(whole.strip())
+        except (ValueError, RecursionError):
+            continue
+    for _, opens in zip(range(_MOST_TRIES), _OPENS.finditer(text), strict=False):
+        try:
+            return _DECODER.raw_decode(text, opens.start())[0]
+        except (ValueError, RecursionError):
+            continue
+    raise ValueError("no JSON")
+
+
+def field_of(text: str, path: Sequence[str]) -> str | None:
+    """Give a field of the JSON in a text as text; `path` leads through objects by key and lists by number, () is all of it.
+
+    None if there is no JSON, no such field, or null in it.
+    """
+    try:
+        value = find_json(text)
+    except ValueError:
+        return None
+    for step in path:
+        if isinstance(value, dict) and step in value:
+            value = value[step]
+        elif isinstance(value, list) and step.isascii() and step.isdigit() and len(step) < 10 and int(step) < len(value):
+            value = value[int(step)]
+        else:
+            return None
+    if value is None or isinstance(value, str):
+        return value
+    return _canonical(value)
+
+
+class Json(Mean):
+    """Scores 1 where the answer's JSON has the reference's value, whatever the order of keys and the spelling of numbers."""
+
+    about = About("json", "JSON", f"equal:value|refs:any|rowcall:{__version__}", proportion=True)
+
+    def score(self, answers: Sequence[str], references: Sequence[Sequence[str]]) -> Scored:
+        rows = np.zeros(len(answers))
+        unanswered = np.zeros(len(answers), dtype=np.bool_)
+        for row, (answer, each) in enumerate(zip(answers, references, strict=True)):
+            expected = [_reference(text) for text in each]
+            try:
+                found = _canonical(find_json(answer)) if answer else None
+            except ValueError:
+                found = None
+            unanswered[row] = found is None and bool(answer)
+            rows[row] = found is not None and found in expected
+        return mean_scored(rows, unanswered)
+
+
+def _canonical(value: Any) -> str | None:
+    try:
+        return json.dumps(value, sort_keys=True, ensure_ascii=False)
+    except (RecursionError, ValueError):
+        return None
+
+
+def _reference(text: str) -> str:
+    try:
+        found = _canonical(_DECODER.decode(text.strip()))
+    except (ValueError, RecursionError):
+        found = None
+    if found is None:
+        raise ConfigError(f"--metric json: a reference is no JSON: {text[:60]!r}; choose another metric or column")
+    return found

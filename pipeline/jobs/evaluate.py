@@ -1,0 +1,219 @@
+"""What `rowcall evaluate` does: opens one table or two, has them scored, and writes what was asked for."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline.core.errors import ConfigError
+from pipeline.core.extras import missing_extra
+from pipeline.core.scores import Comparison, Evaluation, Rule
+from pipeline.evaluate import cells
+from pipeline.evaluate.catalogue import metrics_named
+from pipeline.evaluate.comparison import Pairs, check_references, comparison_of, flips_of, keys_of, marked, pair
+from pipeline.evaluate.evaluation import evaluation_of, sample_places, sampled_rows, scores_beside
+from pipeline.evaluate.extract import extractor
+from pipeline.evaluate.gates import check_gates, judged
+from pipeline.evaluate.metric import Floats
+from pipeline.evaluate.scoring import MISSING_OR_PENDING, Plan, Rows, score_rows, texted
+from pipeline.jobs.tables import OpenTable, open_table
+from pipeline.observe.export import SUFFIXES, export
+
+_NEEDED = ("jiwer", "numpy", "regex", "rouge_score", "sacrebleu", "scipy")
+Seen = Callable[[int], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a user asks of an evaluation, as the command's options have it."""
+
+    target: Path
+    other: Path | None = None
+    references: Sequence[str] = ()
+    metrics: Sequence[str] = ("exact", "f1")
+    extract: str | None = None
+    by: Sequence[str] = ()
+    cluster: str | None = None
+    key: Sequence[str] = ()
+    rule: Rule = "zero"
+    completion: str | None = None
+    gates: tuple[str, ...] = ()
+    seed: int = 0
+    output: Path | None = None
+    with_rows: bool = False  # a sample of rows, or the largest flips, is part of the result
+
+
+def evaluate(asked: Asked, *, seen: Seen = lambda rows: None, now: Callable[[], float] = time.time) -> Evaluation | Comparison:
+    """Score a table, or compare two, and write `asked.output`. `seen` is told of rows as they are read.
+
+    Raises ConfigError or SourceError for what is wrong with the tables or with what was asked, before anything is written.
+    """
+    check_installed()
+    check_gates(asked.gates, asked.metrics)
+    if not asked.references:
+        raise ConfigError("--reference: name the column that holds the right answer, or several")
+    if asked.output is not None:
+        _check_output(asked.output, [asked.target, *([asked.other] if asked.other else [])])
+    plan = Plan(
+        metrics=metrics_named(asked.metrics),
+        references=list(dict.fromkeys(asked.references)),
+        extractor=extractor(asked.extract) if asked.extract is not None else None,
+        by=list(dict.fromkeys(asked.by)),
+        cluster=asked.cluster,
+        key=list(dict.fromkeys(asked.key)),
+        rule=asked.rule,
+        seed=asked.seed,
+    )
+    with ExitStack() as stack:
+        a = stack.enter_context(open_table(asked.target, asked.completion))
+        if asked.other is None:
+            return _one(a, plan, asked, seen, now())
+        return _two(a, stack.enter_context(open_table(asked.other, asked.completion)), plan, asked, seen, now())
+
+
+def check_installed() -> None:
+    """See that the libraries of the extra are there. Raises ConfigError."""
+    lacking = [name for name in _NEEDED if find_spec(name) is None]
+    if lacking:
+        raise ConfigError(f"rowcall evaluate needs {', '.join(lacking)}: {missing_extra('evaluate')}")
+
+
+def _one(table: OpenTable, plan: Plan, asked: Asked, seen: Seen, now: float) -> Evaluation:
+    plan = replace(plan, completion=table.about.completion)
+    if asked.output is not None:
+        _check_names(table.schema, plan)
+    rows = score_rows(table.batches, table.schema, table.about.rows, plan, seen=seen)
+    if not rows.scored.any():
+        raise ConfigError(f"--reference {', '.join(plan.references)}: no row to be scored has one")
+    result = judged(evaluation_of(rows, plan, table.about, made=now), asked.gates)
+    if asked.with_rows:
+        sample = sampled_rows(table.batches, table.schema, rows, plan, sample_places(rows, plan))
+        result = replace(result, rows=sample)
+    if asked.output is not None:
+        export(_scored_schema(table.schema, plan), _scored_batches(table, rows, plan), asked.output)
+    return result
+
+
+def _two(a: OpenTable, b: OpenTable, plan: Plan, asked: Asked, seen: Seen, now: float) -> Comparison:
+    if not plan.key:
+        raise ConfigError("--key: name the column by which rows of the two tables belong together, such as id")
+    plan_a, plan_b = (
+        replace(plan, completion=a.about.completion),
+        replace(plan, completion=b.about.completion, by=(), cluster=None),
+    )
+    plan_a.check(a.schema)
+    plan_b.check(b.schema)
+    keys = keys_of(a.batches, a.schema, plan_a, "A"), keys_of(b.batches, b.schema, plan_b, "B")
+    pairs = pair(*keys, (str(asked.target), str(asked.other)), plan.key)
+    check_references((a.batches, a.schema), (b.batches, b.schema), plan_a, pairs)
+    only_a, only_b = marked(a.about.rows, pairs.in_a), marked(b.about.rows, pairs.in_b)
+    rows_a = score_rows(a.batches, a.schema, a.about.rows, plan_a, only=only_a, seen=seen)
+    rows_b = score_rows(b.batches, b.schema, b.about.rows, plan_b, only=only_b, learn=False, seen=seen)
+    if not (rows_a.scored[pairs.in_a] & rows_b.scored[pairs.in_b]).any():
+        raise ConfigError(f"--reference {', '.join(plan.references)}: no pair of rows has one")
+    result = judged(comparison_of(rows_a, rows_b, plan_a, pairs, (a.about, b.about), made=now), asked.gates)
+    if asked.with_rows:
+        sides = (a.batches, a.schema, plan_a), (b.batches, b.schema, plan_b)
+        result = replace(result, flips=flips_of(rows_a, rows_b, pairs, sides))
+    if asked.output is not None:
+        export(_paired_schema(a.schema, plan_a), _paired_batches(a, rows_a, rows_b, plan_a, pairs), asked.output)
+    return result
+
+
+# -- what is written
+
+
+def check_json(file: Path) -> None:
+    """See that scores may be written there as JSON, before anything is scored. Raises ConfigError."""
+    if file.suffix.lower() != ".json":
+        raise ConfigError(f"{file}: figures are written as JSON; give a name that ends in .json, or - for standard output")
+    _check_folder(file)
+
+
+def _check_folder(file: Path) -> None:
+    if not file.absolute().parent.is_dir():
+        raise ConfigError(f"{file}: its folder does not exist")
+    if file.exists() and not file.is_file():
+        raise ConfigError(f"{file}: is not a regular file; write to another place")
+
+
+def _check_output(output: Path, targets: Sequence[Path]) -> None:
+    if output.suffix.lower() not in SUFFIXES:
+        raise ConfigError(f"{output}: scores are written as {', '.join(SUFFIXES)}; give one of these")
+    place = output.resolve()
+    if any(place == each.resolve() or place.is_relative_to(each.resolve()) for each in targets):
+        raise ConfigError(f"{output}: is what is to be scored; write to another place")
+    _check_folder(output)
+
+
+def _columns(plan: Plan) -> list["pa.Field[Any]"]:
+    fields: list[pa.Field[Any]] = [pa.field(f"score_{each.about.name}", pa.float64()) for each in plan.metrics]
+    fields.append(pa.field("score_missing", pa.string()))
+    if plan.extractor is not None:
+        fields.append(pa.field("score_answer", pa.string()))
+    return fields
+
+
+def _check_names(schema: pa.Schema, plan: Plan) -> None:
+    taken = [field.name for field in _columns(plan) if field.name in schema.names]
+    if taken:
+        raise ConfigError(f"-o: the table has a column {taken[0]} already; score the run's own output, or rename it")
+
+
+def _scored_schema(schema: pa.Schema, plan: Plan) -> pa.Schema:
+    return pa.schema([*schema, *_columns(plan)])
+
+
+def _scored_batches(table: OpenTable, rows: Rows, plan: Plan) -> Iterator[pa.RecordBatch]:
+    schema = _scored_schema(table.schema, plan)
+    scores = scores_beside(rows, plan)
+    at = 0
+    for batch in table.batches(table.schema.names):
+        within = slice(at, at + batch.num_rows)
+        columns = [_nullable(each[within]) for each in scores.values()]
+        columns.append(_missing(rows, within))
+        if plan.extractor is not None:
+            columns.append(pa.array([each or None for each in texted(batch, plan).answers], pa.string()))
+        yield pa.RecordBatch.from_arrays([*batch.columns, *columns], schema=schema)
+        at += batch.num_rows
+
+
+def _paired_schema(schema: pa.Schema, plan: Plan) -> pa.Schema:
+    fields: list[pa.Field[Any]] = [pa.field(name, cells.kind_of(schema, name, "--key")) for name in plan.key]
+    for each in plan.metrics:
+        fields += [pa.field(f"score_{each.about.name}_{side}", pa.float64()) for side in "ab"]
+    return pa.schema([*fields, pa.field("score_missing_a", pa.string()), pa.field("score_missing_b", pa.string())])
+
+
+def _paired_batches(table: OpenTable, a: Rows, b: Rows, plan: Plan, pairs: Pairs) -> Iterator[pa.RecordBatch]:
+    """Give the rows that both tables hold, in the order of A: the key, and the scores of both."""
+    schema = _paired_schema(table.schema, plan)
+    partner = np.full(table.about.rows, -1)
+    partner[pairs.in_a] = pairs.in_b
+    scores_a, scores_b = scores_beside(a, plan), scores_beside(b, plan)
+    at = 0
+    for batch in table.batches(list(dict.fromkeys(cells.top_of(table.schema, name) for name in plan.key))):
+        here = np.flatnonzero(partner[at : at + batch.num_rows] >= 0)
+        places = pa.array(here, pa.int64())
+        in_a, in_b = here + at, partner[here + at]
+        columns = [cells.plain(cells.column_of(batch, name)).take(places) for name in plan.key]
+        for name in scores_a:
+            columns += [_nullable(scores_a[name][in_a]), _nullable(scores_b[name][in_b])]
+        columns += [_missing(a, in_a), _missing(b, in_b)]
+        yield pa.RecordBatch.from_arrays(columns, schema=schema)
+        at += batch.num_rows
+
+
+def _nullable(scores: Floats) -> "pa.Array[Any]":
+    return pa.array(scores, mask=np.isnan(scores))
+
+
+def _missing(rows: Rows, places: Any) -> "pa.Array[Any]":
+    kinds = np.where(rows.pending[places], len(MISSING_OR_PENDING) - 1, rows.missing[places])
+    return pa.array([MISSING_OR_PENDING[each] if each >= 0 else None for each in kinds.tolist()], pa.string())
