@@ -24,7 +24,12 @@ def token_f1(answer: str, reference: str) -> float:
     if answer == reference:
         return 1.0
     said, expected = answer.split(), reference.split()
-    common = sum((Counter(said) & Counter(expected)).values()) if len(said) > 1 or len(expected) > 1 else 0
+    left = Counter(expected)
+    common = 0
+    for token in said:
+        if left[token] > 0:
+            left[token] -= 1
+            common += 1
     return 2 * common / (len(said) + len(expected))
 
 

@@ -2,6 +2,7 @@
 
 import re
 import string
+from functools import lru_cache
 
 # What the signatures of metrics that use it say.
 NORM = "squad+numbers"
@@ -20,6 +21,15 @@ def normalised(text: str) -> str:
     That is normalize_answer of SQuAD's evaluation script (Rajpurkar et al. 2016), with one thing mended: it drops every
     sign and point, so that 3.5 is 35 and -5 is 5. Commas go from numbers too: 1,250 is 1250.
     """
+    return _kept(text) if len(text) <= _KEPT_LENGTH else _made(text)
+
+
+def _made(text: str) -> str:
     text = text.lower()
     text = _MARKS.sub("", text.translate(_MINUS)) if _DIGIT.search(text) else text.translate(_DROP)
     return " ".join(_ARTICLES.sub(" ", text).split())
+
+
+# Several metrics ask for the same texts, batch by batch.
+_KEPT_LENGTH = 500
+_kept = lru_cache(1 << 15)(_made)
