@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from pipeline.core.empty import is_empty
+from pipeline.core.lengths import Lengths
 from pipeline.core.loops import is_loop
 from pipeline.core.phrases import is_refusal, stock_phrase
 from pipeline.core.sketches import Frequent, Repeats
@@ -19,7 +20,6 @@ _LONGEST_OWN = 60
 _MOST_PHRASES = 10
 _COMMAS = " ,;:"
 
-_MOST_BINS = 30
 _FINAL = " .!?…。！？"
 
 
@@ -34,8 +34,7 @@ class CaptionChecks:
         self._repeats = Repeats(expected)
         self._phrases: Counter[str] = Counter()
         self._own = Frequent()
-        self._lengths: Counter[int] = Counter()
-        self._longest = 0
+        self._lengths = Lengths()
 
     def add(self, texts: Sequence[str | None], finish_reasons: Sequence[str | None], extras: Sequence[str | None]) -> None:
         """Look through replies: the `completion`, `finish_reason` and `extra` of rows that are ok."""
@@ -51,20 +50,19 @@ class CaptionChecks:
                 continue
             self._loops += is_loop(words, characters=characters)
             captions.append(said.rstrip(_FINAL))
-            lengths.append(_rounded(len(words)))
-            self._longest = max(self._longest, len(words))
+            lengths.append(len(words))
             if phrase := stock_phrase(said):
                 self._phrases[phrase] += 1
             elif len(words) > _OWN_WORDS:
                 first = "".join(words[:_OWN_CHARACTERS]) if characters else " ".join(words[:_OWN_WORDS])
                 openings.append(first[:_LONGEST_OWN].rstrip(_COMMAS))
         self._checked += len(texts)
-        self._lengths.update(lengths)
+        self._lengths.add(lengths)
         self._repeats.add(captions)
         self._own.add(filter(None, openings))
 
     def to_json(self) -> dict[str, object]:
-        """Give the counts. `words` are quantiles of the captions' lengths, `bins` a histogram of them: low, high, count.
+        """Give the counts, and how long the captions are (core/lengths.py).
 
         With `duplicates_estimated` the count of duplicates is scaled up from a sample.
         """
@@ -72,8 +70,7 @@ class CaptionChecks:
             **{"checked": self._checked, "truncated": self._truncated, "refused": self._refused, "empty": self._empty},
             **{"duplicates": self._repeats.count(), "duplicates_estimated": self._repeats.estimated, "loops": self._loops},
             "stock_phrases": self._stock_phrases(),
-            "words": {"p5": self._words(0.05), "p50": self._words(0.5), "p95": self._words(0.95), "longest": self._longest},
-            "bins": self._bins(),
+            **self._lengths.to_json(),
         }
 
     def _stock_phrases(self) -> dict[str, int]:
@@ -81,29 +78,6 @@ class CaptionChecks:
         if self._checked >= _OWN_LEAST:
             found.update(dict(self._own.at_least(_OWN_SHARE * self._checked)))
         return {phrase[:1].upper() + phrase[1:]: count for phrase, count in found.most_common(_MOST_PHRASES)}
-
-    def _words(self, share: float) -> int:
-        wanted = share * self._lengths.total()
-        for length, count in sorted(self._lengths.items()):
-            wanted -= count
-            if wanted <= 0:
-                return length
-        return 0
-
-    def _bins(self) -> list[tuple[int, int, int]]:
-        """Give bins of one round width; the last one also takes the longest hundredth, however long."""
-        if not self._lengths:
-            return []
-        most = self._words(0.99)
-        width = next(
-            each for power in range(9) for each in (10**power, 2 * 10**power, 5 * 10**power) if most // each < _MOST_BINS
-        )
-        last = most // width
-        counts: Counter[int] = Counter()
-        for length, count in self._lengths.items():
-            counts[min(length // width, last)] += count
-        highs = [(at + 1) * width for at in range(last)] + [max((last + 1) * width, self._longest + 1)]
-        return [(at * width, high, counts[at]) for at, high in enumerate(highs) if at >= min(counts)]
 
 
 def marks(text: str | None, finish_reason: str | None, extra: str | None) -> tuple[str, ...]:
@@ -132,11 +106,3 @@ def carries_refusal(extra: str) -> bool:
     except (ValueError, RecursionError):
         return False
     return isinstance(carried, dict) and bool(carried.get("refusal"))
-
-
-def _rounded(length: int) -> int:
-    """Give a length to three digits, so that however many lengths there are few are counted."""
-    if length < 1000:
-        return length
-    unit: int = 10 ** (len(str(length)) - 3)
-    return length // unit * unit

@@ -9,6 +9,11 @@ _UNSPACED = re.compile(
 _MARKS = re.compile("[\u3000-\u303f\uff00-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65]+")
 
 
+def number_of_words(text: str) -> int:
+    """Count the words that `words_of` gives, at a fraction of its price."""
+    return len(text.split() if text.isascii() or not _UNSPACED.search(text) else words_of(text)[1])
+
+
 def words_of(text: str) -> tuple[str, list[str], bool]:
     """Give the text in lower case with straight apostrophes and single spaces; its words; and whether they are characters.
 

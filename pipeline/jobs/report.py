@@ -90,7 +90,8 @@ def _gathered(
             scan.add(at, batch)
             at += batch.num_rows
     choice = scan.sample.choose(int(str(summary["rows"])))
-    captions = checks.to_json() if checks is not None else captions if isinstance(captions, Mapping) else {}
+    if not isinstance(captions, Mapping):
+        captions = (checks or scan.lengths).to_json()  # of answers to text only their lengths are of interest
     return Report(
         title=layout.output.name,
         made=made,

@@ -146,7 +146,9 @@ def test_a_folder_of_answers_has_its_page_beside_it(rowcall, tmp_path):
     asked = pa.concat_tables([pq.read_table(each) for each in sorted((tmp_path / "answers").glob("part-*"))])
     assert (report.pictured, len(report.gallery)) == (False, 30)
     assert report.chosen == "30 of 70 recorded rows: 6 that were marked (duplicate) and 24 at even steps over all."
-    assert (report.captions, report.words) == ({}, [])  # these are answers
+    lengths = [len(each.split()) for each in asked["completion"].to_pylist() if each]
+    assert (report.captions.keys(), report.captions["words"]["longest"]) == ({"words", "bins"}, max(lengths))  # these are answers
+    assert sum(each.count for each in report.words) == len(lengths)
     for row in report.gallery:
         assert row.prompt == asked["question"][row.index].as_py()
         assert row.completion == asked["completion"][row.index].as_py()

@@ -70,9 +70,7 @@ def _drawn(report: Report) -> list[Drawn]:
         "latency": histogram(report.latencies, name="latency", title="Latency", unit="seconds"),
         "prompt tokens": histogram(report.prompt_tokens, name="prompt", title="Prompt tokens", unit="tokens"),
         "completion tokens": histogram(report.completion_tokens, name="completion", title="Completion tokens", unit="tokens"),
-        "words": histogram(
-            report.words, name="words", title="Length of completions", unit="words", note=lengths_of(report.captions)
-        ),
+        "words": histogram(report.words, name="words", title="Length of completions", unit="words", note=lengths_of(report)),
     }
     return [_kind("Over time", over_time), _kind("How rows differ", spread)]
 

@@ -7,7 +7,9 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline.core.captions import CaptionChecks, marks
+from pipeline.core.lengths import Lengths
 from pipeline.core.types import RESULT_COLUMNS
+from pipeline.core.words import number_of_words
 from pipeline.observe.report.bins import Numbers
 from pipeline.observe.report.foreign import cut
 from pipeline.observe.report.sample import Sample
@@ -26,11 +28,12 @@ class Scan:
     """Meets a job's rows in their order, batch by batch, of which `done` have ended. What it keeps does not grow with them.
 
     `checks` meets every reply, which takes several times as long as all else. `duplicates` are rows that say what one before
-    them said, as far as these were looked at.
+    them said, and `lengths` those of replies in words, as far as these were looked at.
     """
 
     def __init__(self, sample: int, done: int, checks: CaptionChecks | None) -> None:
         self.sample = Sample(sample)
+        self.lengths = Lengths()
         self.duplicates: set[int] = set()
         self._checks = checks
         self._step = max(1, -(-done // _LOOKED_AT))
@@ -74,9 +77,12 @@ class Scan:
             if status == "ok" and (looked_at or not text or reason in _ODD_REASONS):
                 for mark in marks(text, reason, extra):
                     yield row, mark
-                if looked_at and text and self._repeats(text):
-                    self.duplicates.add(row)
-                    yield row, DUPLICATE
+                if looked_at and text:
+                    if words := number_of_words(text):
+                        self.lengths.add((words,))
+                    if self._repeats(text):
+                        self.duplicates.add(row)
+                        yield row, DUPLICATE
 
     def _repeats(self, text: str) -> bool:
         seen = len(self._said)

@@ -109,12 +109,16 @@ def captions_of(captions: Mapping[str, object]) -> list[Counts]:
     return lists
 
 
-def lengths_of(captions: Mapping[str, object]) -> str | None:
-    """Say in words how long completions are, where that is known."""
-    lengths = _mapping(captions.get("words"))
+def lengths_of(report: Report) -> str | None:
+    """Say in words how long completions are, where that is known, and of how many if not of all."""
+    lengths = _mapping(report.captions.get("words"))
     if not {"p50", "longest"} <= lengths.keys():
         return None
-    return f"Half have at most {count(lengths['p50'])} words, the longest {count(lengths['longest'])}."
+    said = f"alf have at most {count(lengths['p50'])} words, the longest {count(lengths['longest'])}."
+    measured = sum(each.count for each in report.words)
+    if measured < _whole(report.summary, "ok") - _whole(report.summary, "empty") and "checked" not in report.captions:
+        return f"Of {count(measured)} that were measured, h{said}"
+    return f"H{said}"
 
 
 def _counts(title: str, found: Mapping[str, int]) -> Counts:

@@ -71,9 +71,9 @@ class Failures:
 class Report:
     """Everything on the page.
 
-    `summary` has Summary.to_json's keys, `captions` those of core/captions.py, `config` is redacted. `timelines` holds each
-    run's moments. `pictured`: rows carry pictures, so the gallery shows them; else it is a table of prompt and completion.
-    `chosen` says in a sentence which rows of all the gallery shows, None if it shows all.
+    `summary` has Summary.to_json's keys, `captions` those of core/captions.py or core/lengths.py, `config` is redacted.
+    `timelines` holds each run's moments. `pictured`: rows carry pictures, so the gallery shows them; else it is a table of
+    prompt and completion. `chosen` says in a sentence which rows of all the gallery shows, None if it shows all.
     """
 
     title: str

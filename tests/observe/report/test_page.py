@@ -279,6 +279,14 @@ def test_what_the_checks_found_stands_beside_how_many_were_checked(pages):
     assert ">checked<" not in page
 
 
+def test_lengths_are_said_to_be_of_some_where_not_all_were_measured():
+    some = {"words": {"p50": 25, "longest": 161}}
+    report = replace(bare(), captions=some, words=[Bin(0, 200, 40)], summary={**bare().summary, "ok": 50, "empty": 10})
+    assert ">Half have at most 25 words, the longest 161.<" in page_of(report)
+    report = replace(report, words=[Bin(0, 200, 39)])
+    assert "Of 39 that were measured, half have at most 25 words, the longest 161." in page_of(report)
+
+
 def test_a_config_is_indented():
     assert indented({"a": 1, "b": {"c": [1, {"d": "x\ny"}], "e": None, "f": {}}}).splitlines() == [
         "a: 1",
