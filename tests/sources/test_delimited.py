@@ -167,7 +167,7 @@ def test_a_gzip_that_is_cut_off_is_an_error(tmp_path, cut):
         rows(tmp_path / "a.csv.gz", content[:cut])
 
 
-@pytest.mark.parametrize("content", [b"id\n1\n", gzip.compress(b"id\n1\n")[:10] + b"\xff" * 50])
+@pytest.mark.parametrize("content", [b"id\n1\n", gzip.compress(b"id\n1\n")[:10] + b"\xff" * 50], ids=["no head", "no body"])
 def test_what_is_no_gzip_is_an_error(tmp_path, content):
     with pytest.raises(SourceError, match=r"a\.csv\.gz: broken after line 0: not valid gzip"):
         rows(tmp_path / "a.csv.gz", content)

@@ -39,6 +39,7 @@ def target(tmp_path: Path) -> Path:
         ("a.jsonl", b'{"a": null, "b": [], "c": {}}\n', [{"a": None, "b": [], "c": None}]),
         ("a.csv", b"id,text\n", []),
     ],
+    ids=["csv", "csv.gz", "tsv", "keys of some rows", "jsonl.gz", "keys without a value", "no rows"],
 )
 def test_a_staged_copy_holds_the_rows(tmp_path, target, name, content, rows):
     (tmp_path / name).write_bytes(content)
