@@ -372,7 +372,7 @@ def _await_moment(running: Running, sim: Simulator, requests: int, chance: rando
     until = sim.requests + chance.randint(1, requests)
     give_up = time.monotonic() + 20
     while running.alive and sim.requests < until and time.monotonic() < give_up:
-        time.sleep(0.005)
+        time.sleep(0.02)  # each look costs both sides: looking all the time would slow down what is looked at
     time.sleep(chance.uniform(0, 0.05))
 
 
