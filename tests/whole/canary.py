@@ -28,8 +28,10 @@ class Search:
 
     def shows(self, content: bytes) -> bool:
         """Whether a key is in these bytes."""
-        spelled = _ESCAPED.sub(lambda escape: bytes.fromhex(escape[1].decode()), content)
-        return any(form in each for each in (content, spelled) for form in self._forms)
+        texts = [content]
+        if b"\\u00" in content:  # pictures hold none, and an expression looks for it at a twentieth of the speed
+            texts.append(_ESCAPED.sub(lambda escape: bytes.fromhex(escape[1].decode()), content))
+        return any(form in text for text in texts for form in self._forms)
 
     def found(self, files: Sequence[Path]) -> list[str]:
         return [path.name for path in files if self.holds(path)]
