@@ -22,6 +22,7 @@ from pipeline.observe.evaluation.words import (
     reasons_in_both,
     reasons_said,
     rows,
+    seen,
     span,
     span_of_change,
     treatment,
@@ -179,8 +180,7 @@ def _closing(result: Evaluation | Comparison) -> Iterator[str]:
 
 
 def _gate_said(gate: Gate) -> str:
-    seen = "no score" if gate.seen is None else f"{gate.seen:.4g}"
-    return f"gate {plain(gate.text)} {'holds' if gate.holds else 'DOES NOT HOLD'}: {seen}"
+    return f"gate {plain(gate.text)} {'holds' if gate.holds else 'DOES NOT HOLD'}: {seen(gate)}"
 
 
 def _flips(comparison: Comparison) -> Iterator[str]:

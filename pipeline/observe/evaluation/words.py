@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from pipeline.core.redact import harmless
-from pipeline.core.scores import MISSING, About, Compared, ComparedGroup, Comparison, Estimate, Evaluation, Group, Rule
+from pipeline.core.scores import MISSING, About, Compared, ComparedGroup, Comparison, Estimate, Evaluation, Gate, Group, Rule
+from pipeline.observe.report.sections import Fact
 from pipeline.observe.wording import count
 
-AnyGroup = TypeVar("AnyGroup", Group, ComparedGroup)
+AnyGroup = TypeVar("AnyGroup", bound=Group | ComparedGroup)
 NOTHING = "–"
 REASONS = {"failed": "failed", "pending": "still to do", "refused": "refused", "length": "cut off", "empty": "empty"}
 # What is left of a group's value, a column's name, a file's name: they stand beside figures.
@@ -17,6 +18,7 @@ MOST_CHARS = 60
 _SMALL_SCALE = 10
 _UNWIELDY = 1e7
 _LEAST_P = 0.001
+_MOST_NAMED = 5
 
 
 def figure(number: float | None, about: About) -> str:
@@ -122,6 +124,10 @@ def missing_in(group: Group | ComparedGroup) -> tuple[Mapping[str, int], ...]:
     return (group.missing,) if isinstance(group, Group) else (group.missing_a, group.missing_b)
 
 
+def direction(about: About) -> str:
+    return "" if about.higher else "lower is better"
+
+
 def verdict(compared: Compared, about: About) -> str:
     """Say whether b is better, as far as the interval of the difference tells."""
     low, high = compared.difference.low, compared.difference.high
@@ -134,6 +140,21 @@ def verdict(compared: Compared, about: About) -> str:
 
 def rows(number: int) -> str:
     return "1 row" if number == 1 else f"{count(number)} rows"
+
+
+def notices_of(result: Evaluation | Comparison) -> list[Fact]:
+    """Say what is not as one would wish: gates that do not hold, and what was noticed while scoring."""
+    notices = [Fact("", each, tone="due") for each in result.notices]
+    if broken := [each for each in result.gates if not each.holds]:
+        said = [f"{plain(each.text)}, seen {seen(each)}" for each in broken[:_MOST_NAMED]]
+        said += [f"{count(len(broken) - _MOST_NAMED)} more"] if len(broken) > _MOST_NAMED else []
+        of = f"{count(len(broken))} of {count(len(result.gates))} gates do not hold."
+        notices.insert(0, Fact("A gate does not hold." if len(broken) == 1 else of, f"{'; '.join(said)}.", tone="bad"))
+    return notices
+
+
+def seen(gate: Gate) -> str:
+    return "no score" if gate.seen is None or not math.isfinite(gate.seen) else f"{gate.seen:.4g}"
 
 
 def largest(groups: Sequence[AnyGroup], most: int) -> tuple[list[AnyGroup], int]:

@@ -1,23 +1,19 @@
 """A report as one HTML file that needs nothing else: no network, no other file, no trust in what stands in it."""
 
-import base64
-import hashlib
 from collections.abc import Iterator, Mapping
-from datetime import datetime
-from importlib.resources import files
 from typing import TextIO
 
-from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from pipeline.core.values import value
-from pipeline.observe.report.foreign import cell, indented, shown
+from pipeline.observe.evaluation.part import part_of
+from pipeline.observe.report.foreign import indented
 from pipeline.observe.report.gallery import rows_in_pieces
 from pipeline.observe.report.gathered import course_of
 from pipeline.observe.report.plots import Plot, concurrency_over_time, histogram, requests_over_time, rows_over_time
 from pipeline.observe.report.sections import alike, captions_of, facts_of, finish_reasons_of, lengths_of, notices_of
+from pipeline.observe.report.shell import environment, policy, static
 from pipeline.observe.report.types import Report
-from pipeline.observe.wording import count, duration
 
 
 @value(frozen=True, slots=True)
@@ -40,12 +36,15 @@ def write_page(report: Report, file: TextIO) -> None:
 
 
 def _pieces(report: Report) -> Iterator[str]:
-    style, script = _static("page.css"), _static("page.js")
-    environment = Environment(autoescape=True, undefined=StrictUndefined, finalize=_seen, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"cell": cell, "count": count, "duration": duration, "when": _when, "alike": alike}
-    return environment.from_string(_static("page.html")).generate(
+    scores = None if report.evaluation is None else part_of(report.evaluation)
+    style = static("page.css") + ("" if scores is None else static("evaluation.css"))
+    script = static("page.js")
+    templates = environment()
+    templates.filters["alike"] = alike
+    return templates.get_template("page.html").generate(
         report=report,
-        policy=_policy(style, script),
+        scores=scores,
+        policy=policy(style, [script] if scores is None else [scores.script, script]),
         style=Markup(style),  # noqa: S704 (a file of this package, as are all below)
         script=Markup(script),  # noqa: S704
         rows=(Markup(piece) for piece in rows_in_pieces(report.gallery, pictured=report.pictured)),  # noqa: S704
@@ -77,31 +76,3 @@ def _drawn(report: Report) -> list[Drawn]:
 
 def _kind(title: str, plots: Mapping[str, Plot | None]) -> Drawn:
     return Drawn(title, tuple(each for each in plots.values() if each), tuple(name for name, each in plots.items() if not each))
-
-
-def _policy(style: str, script: str) -> str:
-    """Give the policy under which the page runs: its own style and script by their hashes, pictures it holds, else nothing.
-
-    Even a mistake in the script cannot make markup of text: that is what trusted types are about.
-    """
-    return (
-        f"default-src 'none'; img-src data:; style-src {_hash(style)}; script-src {_hash(script)}; base-uri 'none';"
-        " form-action 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
-    )
-
-
-def _hash(source: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}'"
-
-
-def _static(name: str) -> str:
-    return files("pipeline.observe.report").joinpath("static", name).read_text(encoding="utf-8")
-
-
-def _seen(shows: object) -> object:
-    """Pass every text that the template prints through `shown`, so that none can be forgotten; Jinja escapes it after that."""
-    return shown(shows) if isinstance(shows, str) and not isinstance(shows, Markup) else shows
-
-
-def _when(epoch: float) -> str:
-    return datetime.fromtimestamp(epoch).astimezone().strftime("%Y-%m-%d %H:%M %Z")

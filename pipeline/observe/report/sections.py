@@ -83,7 +83,7 @@ def facts_of(summary: Mapping[str, object]) -> list[Fact]:
 
 def finish_reasons_of(summary: Mapping[str, object]) -> Counts | None:
     reasons = _mapping(summary.get("finish_reasons"))
-    return _counts("Finish reasons", reasons) if reasons else None
+    return counts_of("Finish reasons", reasons) if reasons else None
 
 
 def alike(examples: Sequence[tuple[int, str]]) -> list[tuple[str, list[int]]]:
@@ -102,10 +102,10 @@ def captions_of(captions: Mapping[str, object]) -> list[Counts]:
         if isinstance(found, int) and not isinstance(found, bool) and key != "checked"
     }
     checked = _whole(captions, "checked")
-    lists = [_counts(f"Checks of {count(checked)} completions" if checked else "Checks", single)] if single else []
+    lists = [counts_of(f"Checks of {count(checked)} completions" if checked else "Checks", single)] if single else []
     for key, found in captions.items():
         if key != "words" and (counts := _mapping(found)):
-            lists.append(_counts(_words(key).capitalize(), counts))
+            lists.append(counts_of(_words(key).capitalize(), counts))
     return lists
 
 
@@ -121,7 +121,8 @@ def lengths_of(report: Report) -> str | None:
     return f"H{said}"
 
 
-def _counts(title: str, found: Mapping[str, int]) -> Counts:
+def counts_of(title: str, found: Mapping[str, int]) -> Counts:
+    """Make a list of counts, the highest first."""
     ordered = sorted(found.items(), key=lambda each: -each[1])[:_MOST_LISTED]
     most = max(1, *(number for _, number in ordered)) if ordered else 1
     shares = tuple(Share(name, number, round(100 * number / most, 1)) for name, number in ordered)

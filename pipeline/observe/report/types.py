@@ -6,6 +6,7 @@ All text in here may be hostile (completions, prompts, errors, file names): whoe
 from collections.abc import Mapping, Sequence
 from dataclasses import field
 
+from pipeline.core.scores import Comparison, Evaluation
 from pipeline.core.timeline import Moment
 from pipeline.core.values import value
 
@@ -74,6 +75,7 @@ class Report:
     `summary` has Summary.to_json's keys, `captions` those of core/captions.py or core/lengths.py, `config` is redacted.
     `timelines` holds each run's moments. `pictured`: rows carry pictures, so the gallery shows them; else it is a table of
     prompt and completion. `chosen` says in a sentence which rows of all the gallery shows, None if it shows all.
+    `evaluation` is what was made of the job's output, if it was.
     """
 
     title: str
@@ -92,3 +94,4 @@ class Report:
     pictured: bool
     gallery: Sequence[ShownRow] = field(repr=False)
     chosen: str | None = None
+    evaluation: Evaluation | Comparison | None = field(default=None, repr=False)
