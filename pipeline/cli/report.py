@@ -26,8 +26,22 @@ from pipeline.observe.wording import count
 @click.option(
     "--sample", type=click.IntRange(0, 20_000), default=400, show_default=True, metavar="N", help="Rows to show at most."
 )
+@click.option(
+    "--evaluation",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Scores of this output to show, as `rowcall evaluate --json FILE` wrote them.",
+)
 @volume_options
-def command(target: Path, file: Path | None, references: tuple[str, ...], sample: int, verbose: int, quiet: bool) -> None:
+def command(
+    target: Path,
+    file: Path | None,
+    references: tuple[str, ...],
+    sample: int,
+    evaluation: Path | None,
+    verbose: int,
+    quiet: bool,
+) -> None:
     """Write a page about a job, finished or not: figures, plots, failures, and rows with what came back for them.
 
     FILE is one .html file that needs nothing beside it; unless given it lies beside the output. The rows shown are a sample
@@ -37,7 +51,7 @@ def command(target: Path, file: Path | None, references: tuple[str, ...], sample
         from pipeline.jobs.report import make_report
         from pipeline.observe.whole_file import replacing
 
-    report, place = make_report(target, file, sample=sample, references=references)
+    report, place = make_report(target, file, sample=sample, references=references, evaluation=evaluation)
     with quickly(rows_only=False):  # plots need numpy
         from pipeline.observe.report.page import write_page
 

@@ -3,12 +3,13 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
 import pyarrow as pa
 
-from pipeline.checkpoint import timeline_file
+from pipeline.checkpoint import parquet, timeline_file
 from pipeline.checkpoint.entries import PICTURES, StoredJob, StoredRun
 from pipeline.checkpoint.layout import Layout
 from pipeline.checkpoint.record import Record
@@ -16,10 +17,12 @@ from pipeline.config import load_config
 from pipeline.core.captions import CaptionChecks
 from pipeline.core.errors import ConfigError
 from pipeline.core.extras import missing_extra
+from pipeline.core.keys import digest
 from pipeline.jobs.asked_again import AskedAgain, config_asked
 from pipeline.jobs.gallery import Gallery, Thumbnail
 from pipeline.jobs.look import find_recorded, reading, refuse_own, summary_of
 from pipeline.jobs.pictures import thumbnails
+from pipeline.jobs.scores_file import read_scores, refuse_others
 from pipeline.observe.report.bins import latency_bins
 from pipeline.observe.report.scan import Scan
 from pipeline.observe.report.types import Bin, PastRun, Report
@@ -39,25 +42,41 @@ def make_report(
     *,
     sample: int = SAMPLE,
     references: Sequence[str] = (),
+    evaluation: Path | None = None,
     now: Callable[[], float] = time.time,
     small: Callable[[], AbstractContextManager[Thumbnail]] = thumbnails,
 ) -> tuple[Report, Path]:
     """Gather what a page about the job shows, and say where it goes: to `file`, or beside the output.
 
-    At most `sample` rows are shown, with these input columns as `references`. Holds the job's lock meanwhile. Raises
-    ConfigError where there is no job, for a column the output does not keep and for a file that is none of ours to
-    write; BusyError beside a run, DamagedError for damage.
+    At most `sample` rows are shown, with these input columns as `references`; `evaluation` is a file of scores of this
+    output. Holds the job's lock meanwhile. Raises ConfigError where there is no job, for a column the output does not
+    keep, for scores of something else and for a file that is none of ours to write; BusyError beside a run,
+    DamagedError for damage.
     """
     layout = find_recorded(target)
     file = file or place_beside(layout)
     check_page(file)
     if any(find_spec(name) is None for name in _NEEDED):
         raise ConfigError(f"a report needs Pillow and matplotlib: {missing_extra('report')}")
+    scores = None if evaluation is None else read_scores(evaluation)
     root = load_config(target).images.root if target.suffix in (".yaml", ".yml") else None
     with reading(layout, "report") as (record, job), small() as thumbnail:
         refuse_own(record, layout, file)
         _check_references(references, job.schema)
-        return _gathered(record, layout, job, sample, references, root, now(), thumbnail), file
+        report = _gathered(record, layout, job, sample, references, root, now(), thumbnail)
+        if scores is None or evaluation is None:
+            return report, file
+        last_run = max((each.ended or each.started for each in record.runs()), default=None)
+        rows = int(str(report.summary["rows"]))
+        refuse_others(scores, evaluation, jobs=_names(job, record, layout), rows=rows, last_run=last_run)
+        return replace(report, evaluation=scores), file
+
+
+def _names(job: StoredJob, record: Record, layout: Layout) -> set[str]:
+    """Give the names that this job's output may bear: by its facts as they stand, and as they were when a file was written."""
+    paths = [layout.output / each.name if layout.is_directory else layout.output for each in record.outputs]
+    said = [parquet.facts(each) for each in paths[:1]]
+    return {digest(job.fingerprint), *(str(each[1].get("job")) for each in said if each is not None)}
 
 
 def place_beside(layout: Layout) -> Path:

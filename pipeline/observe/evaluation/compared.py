@@ -12,6 +12,7 @@ from pipeline.observe.evaluation.words import (
     change,
     direction,
     figure,
+    methods_said,
     none_left_out,
     notices_of,
     other,
@@ -46,7 +47,7 @@ def compared_figures(comparison: Comparison) -> Figures:
         notices=notices_of(comparison),
         tiles=[*(_tile(comparison, each) for each in differences), *_tiles_of_rows(comparison)],
         lead=_lead(comparison, whole),
-        guide=_GUIDE,
+        guide=" ".join([_GUIDE, *(f"{each}." for each in methods_said(comparison))]),
         overall=_overall(comparison, differences, whole),
         forests=[each for about in comparison.metrics if (each := _forest(comparison, about)) is not None],
         counts=counts,
@@ -58,7 +59,7 @@ def _tile(comparison: Comparison, difference: Difference) -> Fact:
     found = verdict(compared, about)
     more = f"{found}: {figure(compared.a.value, about)} in a, {figure(compared.b.value, about)} in b"
     if compared.difference.low is not None:
-        more += f"; {span_of_change(compared.difference, about)} (95 %)"
+        more += f"; 95 % interval {span_of_change(compared.difference, about)}"
     return Fact(plain(about.title), change(compared.difference.value, about), more, _TONES.get(found, ""))
 
 
@@ -82,7 +83,7 @@ def _lead(comparison: Comparison, whole: bool) -> str:
 def _overall(comparison: Comparison, differences: Sequence[Difference], whole: bool) -> Overall:
     tested = any(each.p_value is not None for one in differences for each in (one.zero, one.drop))
     columns = ["Difference", "95 % interval", "a", "b", "Better, same, worse"]
-    columns += [*(["McNemar p"] if tested else []), "Rows", "Interval by"]
+    columns += [*(["McNemar p"] if tested else []), "Rows"]
     shares = [
         abs(each) / about_of(comparison.metrics, one.metric).scale
         for one in differences
@@ -99,7 +100,7 @@ def _overall(comparison: Comparison, differences: Sequence[Difference], whole: b
         if not whole:
             name = treatment(other(comparison.rule), both=True)
             lines.append(_line(name, "", beside, about, scale, tested, beside=True))
-    return Overall("b less a, of the scale", columns, lines, scale)
+    return Overall("b less a, % of scale", columns, lines, scale)
 
 
 def _line(name: str, note: str, compared: Compared, about: About, scale: Scale, tested: bool, *, beside: bool = False) -> Line:
@@ -107,7 +108,7 @@ def _line(name: str, note: str, compared: Compared, about: About, scale: Scale, 
     tone = _TONES.get(found, "")
     cells = [change(difference.value, about), span_of_change(difference, about), figure(compared.a.value, about)]
     cells += [figure(compared.b.value, about), f"{count(compared.wins)}, {count(compared.ties)}, {count(compared.losses)}"]
-    cells += [*([chance(compared.p_value)] if tested else []), count(compared.n), plain(difference.method)]
+    cells += [*([chance(compared.p_value)] if tested else []), count(compared.n)]
     return Line(name, note, cells, scale.strip(difference, tone, unit=about.scale), (tone, found), beside)
 
 

@@ -63,10 +63,14 @@ def scale_over(estimates: Sequence[Estimate], about: About, *, differences: bool
         last = min(last, math.ceil(about.scale / step)) if about.higher and high <= about.scale * 1.05 else last
     last = max(last, first + 1)
     made = Scale(first * step, last * step, ())
-    ticks = tuple((made.place(each * step), _tick(each * step, step, differences)) for each in range(first, last + 1))
+    if differences:
+        shown = [first, 0, last]
+    else:
+        shown = list(range(first, last + 1, 1 if last - first < _MOST_TICKS else 2))
+    ticks = tuple((made.place(each * step), _tick(each * step, step, differences)) for each in shown)
     middle = 0.0 if differences else estimates[0].value if estimates else None
-    mark = None if middle is None else made.place(middle)
-    return Scale(made.low, made.high, ticks if len(ticks) <= _MOST_TICKS else _thinned(ticks), mark)
+    mark = made.strip(Estimate(middle, None, None, "")).at
+    return Scale(made.low, made.high, ticks, mark)
 
 
 def scale_of_shares() -> Scale:
@@ -88,11 +92,6 @@ def _between(low: float, high: float, ticks: tuple[tuple[float, str], ...], mark
 
 def _finite(estimate: Estimate) -> Iterable[float]:
     return (each for each in (estimate.value, estimate.low, estimate.high) if each is not None and abs(each) < _FARTHEST)
-
-
-def _thinned(ticks: tuple[tuple[float, str], ...]) -> tuple[tuple[float, str], ...]:
-    """Keep every other one, the middle among them, which is 0 between differences."""
-    return ticks[len(ticks) // 2 % 2 :: 2]
 
 
 def _round_step(least: float) -> float:

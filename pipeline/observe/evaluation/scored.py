@@ -22,9 +22,11 @@ from pipeline.observe.evaluation.words import (
     treatment,
     treatment_said,
 )
+from pipeline.observe.report.foreign import cell
 from pipeline.observe.report.sections import Fact, counts_of
 from pipeline.observe.wording import count
 
+_MOST_BARS = 100
 _GUIDE = (
     "The 95 % interval says how sure a score is: if the rows had been drawn anew again and again, 19 in 20 such intervals"
     " would hold the score of all rows there could be."
@@ -52,8 +54,8 @@ def _tile(evaluation: Evaluation, score: Score, whole: bool) -> Fact:
     about = about_of(evaluation.metrics, score.metric)
     first, beside = _both(score, evaluation.rule)
     found = first.estimate
-    more = f"{span(found, about)} (95 %)" if found.low is not None else f"no interval: {plain(found.method)}"
-    more += "" if whole else f"; {treatment(other(evaluation.rule))} {figure(beside.estimate.value, about)}"
+    more = f"95 % interval {span(found, about)}" if found.low is not None else f"no interval: {plain(found.method)}"
+    more += "" if whole else f"; {treatment(other(evaluation.rule))}: {figure(beside.estimate.value, about)}"
     more += "" if about.higher else f"; {direction(about)}"
     return Fact(plain(about.title), figure(found.value, about), more)
 
@@ -88,7 +90,7 @@ def _overall(evaluation: Evaluation, scores: Sequence[Score], whole: bool) -> Ov
         about = about_of(evaluation.metrics, each.metric)
         first, beside = _both(each, evaluation.rule)
         found = first.estimate
-        cells = [figure(found.value, about), span(found, about), plain(found.method), count(first.n)]
+        cells = [figure(found.value, about), span(found, about), cell(plain(found.method)), count(first.n)]
         cells += [] if whole else [figure(beside.estimate.value, about)]
         if looks:
             cells.append(NOTHING if each.no_answer is None else percent(each.no_answer, each.drop.n))
@@ -116,7 +118,7 @@ def _both(score: Score, rule: Rule) -> tuple[Counted, Counted]:
 
 def _histogram(evaluation: Evaluation, spread: Spread) -> Histogram | None:
     most = max((each for _, _, each in spread.bins), default=0)
-    if not most:
+    if not most or len(spread.bins) > _MOST_BARS:
         return None
     about = about_of(evaluation.metrics, spread.metric)
     width = 100 / len(spread.bins)
@@ -132,5 +134,5 @@ def _histogram(evaluation: Evaluation, spread: Spread) -> Histogram | None:
     (low, _, _), (_, high, _) = spread.bins[0], spread.bins[-1]
     edges = [figure(low, about), figure(high, about)]
     low, high, number = max(spread.bins, key=lambda each: each[2])
-    note = f"Most rows ({count(number)}) score from {figure(low, about)} to {figure(high, about)}."
+    note = f"The tallest bar: {rows(number)}, from {figure(low, about)} to {figure(high, about)}."
     return Histogram(plain(about.title), bars, edges, note)

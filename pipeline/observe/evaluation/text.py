@@ -14,6 +14,7 @@ from pipeline.observe.evaluation.words import (
     change,
     figure,
     largest,
+    methods_said,
     name_of,
     none_left_out,
     other,
@@ -82,7 +83,7 @@ def comparison_lines(comparison: Comparison) -> list[str]:
         last_is_words=False,
     )
     lines += _left_out(rest)
-    lines += ["", *_verdicts(comparison), *_methods(comparison), *_closing(comparison)]
+    lines += ["", *_verdicts(comparison), *methods_said(comparison), *_closing(comparison)]
     return [*lines, *_flips(comparison)]
 
 
@@ -158,16 +159,6 @@ def _verdicts(comparison: Comparison) -> Iterator[str]:
         for each in group.differences:
             compared = each.zero if comparison.rule == "zero" else each.drop
             yield f"{plain(each.metric)}: {verdict(compared, about_of(comparison.metrics, each.metric))}"
-
-
-def _methods(comparison: Comparison) -> Iterator[str]:
-    metrics: dict[str, list[str]] = {}
-    for group in comparison.groups[:1]:
-        for each in group.differences:
-            compared = each.zero if comparison.rule == "zero" else each.drop
-            metrics.setdefault(harmless(compared.difference.method, _MOST_CHARS_OF_A_METHOD), []).append(plain(each.metric))
-    for method, names in metrics.items():
-        yield f"interval of {', '.join(names)} by {method}"
 
 
 def _closing(result: Evaluation | Comparison) -> Iterator[str]:

@@ -138,6 +138,15 @@ def verdict(compared: Compared, about: About) -> str:
     return "b is better" if (low > 0) == about.higher else "b is worse"
 
 
+def methods_said(comparison: Comparison) -> list[str]:
+    """Say how the differences of all rows got their intervals."""
+    metrics: dict[str, list[str]] = {}
+    for each in (one for group in comparison.groups[:1] for one in group.differences):
+        compared = each.zero if comparison.rule == "zero" else each.drop
+        metrics.setdefault(plain(compared.difference.method), []).append(plain(each.metric))
+    return [f"Interval of {', '.join(names)} by {method}" for method, names in metrics.items()]
+
+
 def rows(number: int) -> str:
     return "1 row" if number == 1 else f"{count(number)} rows"
 

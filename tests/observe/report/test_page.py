@@ -310,5 +310,5 @@ def test_a_built_wheel_holds_the_files_of_the_page(tmp_path):
     subprocess.run(command, check=True, timeout=110)
     (wheel,) = tmp_path.glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
-    for name in ("page.html", "page.css", "page.js"):
+    for name in ("page.html", "page.css", "page.js", "evaluation.html", "evaluation.css", "evaluation.js"):
         assert f"pipeline/observe/report/static/{name}" in names
