@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 
-from pipeline.core.scores import About, Compared, Comparison, Difference, Estimate, Rule
+from pipeline.core.scores import About, Compared, Comparison, Difference, Rule
 from pipeline.observe.evaluation.forest import Of, forest_of
-from pipeline.observe.evaluation.scale import Scale, scale_of_changes
+from pipeline.observe.evaluation.scale import Scale, finite, scale_of_changes
 from pipeline.observe.evaluation.shapes import Figures, Forest, Line, Overall
 from pipeline.observe.evaluation.words import (
     about_of,
@@ -88,8 +88,7 @@ def _overall(comparison: Comparison, differences: Sequence[Difference], whole: b
         abs(each) / about_of(comparison.metrics, one.metric).scale
         for one in differences
         for compared in (one.zero, one.drop)
-        for each in _numbers(compared.difference)
-        if each is not None
+        for each in finite(compared.difference)
     ]
     scale = scale_of_changes(max(shares, default=0.0))
     lines = []
@@ -110,10 +109,6 @@ def _line(name: str, note: str, compared: Compared, about: About, scale: Scale, 
     cells += [figure(compared.b.value, about), f"{count(compared.wins)}, {count(compared.ties)}, {count(compared.losses)}"]
     cells += [*([chance(compared.p_value)] if tested else []), count(compared.n)]
     return Line(name, note, cells, scale.strip(difference, tone, unit=about.scale), (tone, found), beside)
-
-
-def _numbers(estimate: Estimate) -> tuple[float | None, float | None, float | None]:
-    return estimate.value, estimate.low, estimate.high
 
 
 def _forest(comparison: Comparison, about: About) -> Forest | None:

@@ -7,7 +7,7 @@ from pipeline.core.scores import About, Estimate
 from pipeline.core.values import value
 
 # A tick's text is centred on it: at the edges half of it needs room.
-_FIRST, _LAST = 4.0, 96.0
+_FIRST, _LAST = 7.0, 93.0
 _MOST_TICKS = 5
 # What is farther out is no score, and beyond what can be drawn.
 _FARTHEST = 1e9
@@ -48,7 +48,7 @@ class Scale:
 
 def scale_over(estimates: Sequence[Estimate], about: About, *, differences: bool = False) -> Scale:
     """Make a scale on which all of these can be seen, of round numbers; of `differences` with 0 in its middle."""
-    numbers = [each for one in estimates for each in _finite(one)]
+    numbers = [each for one in estimates for each in finite(one)]
     low, high = (min(numbers), max(numbers)) if numbers else (0.0, about.scale)
     if differences:
         high = max(abs(low), abs(high), about.scale * 1e-3)
@@ -63,10 +63,8 @@ def scale_over(estimates: Sequence[Estimate], about: About, *, differences: bool
         last = min(last, math.ceil(about.scale / step)) if about.higher and high <= about.scale * 1.05 else last
     last = max(last, first + 1)
     made = Scale(first * step, last * step, ())
-    if differences:
-        shown = [first, 0, last]
-    else:
-        shown = list(range(first, last + 1, 1 if last - first < _MOST_TICKS else 2))
+    every = range(first, last + 1, 1 if last - first < _MOST_TICKS else 2)
+    shown = (first, 0, last) if differences else tuple(every)
     ticks = tuple((made.place(each * step), _tick(each * step, step, differences)) for each in shown)
     middle = 0.0 if differences else estimates[0].value if estimates else None
     mark = made.strip(Estimate(middle, None, None, "")).at
@@ -75,7 +73,7 @@ def scale_over(estimates: Sequence[Estimate], about: About, *, differences: bool
 
 def scale_of_shares() -> Scale:
     """Give the scale from none of a score to all there is."""
-    return _between(0.0, 1.0, ((0.0, "0"), (0.5, "half"), (1.0, "best")))
+    return _between(0.0, 1.0, ((0.0, "0"), (0.5, "50 %"), (1.0, "100 %")))
 
 
 def scale_of_changes(most: float) -> Scale:
@@ -90,7 +88,8 @@ def _between(low: float, high: float, ticks: tuple[tuple[float, str], ...], mark
     return Scale(low, high, placed, None if mark is None else made.place(mark))
 
 
-def _finite(estimate: Estimate) -> Iterable[float]:
+def finite(estimate: Estimate) -> Iterable[float]:
+    """Give those of its numbers that can be drawn."""
     return (each for each in (estimate.value, estimate.low, estimate.high) if each is not None and abs(each) < _FARTHEST)
 
 

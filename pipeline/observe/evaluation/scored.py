@@ -95,7 +95,7 @@ def _overall(evaluation: Evaluation, scores: Sequence[Score], whole: bool) -> Ov
         if looks:
             cells.append(NOTHING if each.no_answer is None else percent(each.no_answer, each.drop.n))
         lines.append(Line(plain(about.title), direction(about), cells, scale.strip(found, unit=about.scale)))
-    return Overall("Score and interval", columns, lines, scale)
+    return Overall("Score, % of scale", columns, lines, scale)
 
 
 def _forest(evaluation: Evaluation, about: About) -> Forest | None:

@@ -199,6 +199,21 @@ def test_every_number_in_the_rows_is_one_that_javascript_reads():
     assert (len(found["references"]), len(found["cells"])) == (20, 20)
 
 
+def test_scores_that_are_no_numbers_are_dashes():
+    none = Estimate(float("nan"), float("-inf"), float("inf"), "none")
+    of_all = evaluation().groups[0]
+    scores = [replace(each, zero=replace(each.zero, estimate=none)) for each in of_all.scores]
+    made = comparison()
+    differences = [replace(each, zero=replace(each.zero, a=none, difference=none)) for each in made.groups[0].differences]
+    for page in (
+        page_alone(replace(evaluation(), groups=[replace(of_all, scores=scores), *evaluation().groups[1:]])),
+        page_alone(replace(made, groups=[replace(made.groups[0], differences=differences), *made.groups[1:]])),
+    ):
+        elements = [value for _, each in Seen(page).elements for name, value in each.items() if name != "content"]
+        assert not {"nan%", "inf%", "-inf%"} & set(elements)
+        assert "nan" not in words(page).lower().split() and "–" in words(page)
+
+
 def test_a_text_of_megabytes_is_cut():
     row = ScoredRow(3, {}, ["a" * 5_000_000], "b" * 5_000_000, "c" * 5_000_000, {"d": "e" * 5_000_000})
     page = page_alone(replace(evaluation(), rows=[row] * 10))
