@@ -23,6 +23,7 @@ VERBS = {
     "init": "Write a commented config to start from.",
     "simulate": "Serve a mock endpoint, to rehearse a job at no cost.",
     "report": "Write a job's figures, failures and rows as one HTML page.",
+    "evaluate": "Score completions against references, or compare two runs row by row.",
 }
 USAGE_ERROR = 2
 BUG = 70

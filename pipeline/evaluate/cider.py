@@ -69,7 +69,7 @@ class Cider(Mean):
     @property
     def about(self) -> About:
         """Its signature tells how many rows' references were learned from."""
-        signature = f"cider|n:{ORDERS}|sigma:6|idf:{self._rows.rows}-rows|refs:mean|case:lc|tok:as-ptb|rowcall:{__version__}"
+        signature = f"n:{ORDERS}|sigma:6|idf:{self._rows.rows}-rows|refs:mean|case:lc|tok:as-ptb|rowcall:{__version__}"
         return About("cider", "CIDEr-D", signature, scale=_SCALE)
 
     def learn(self, references: Sequence[Sequence[str]]) -> None:

@@ -40,7 +40,7 @@ class ErrorRate:
     @property
     def about(self) -> About:
         made_by = f"jiwer:{version('jiwer')}|rapidfuzz:{version('rapidfuzz')}"
-        return About(self._name, self._title, f"{self._name}|case:mixed|norm:no|refs:closest|{made_by}", higher=False)
+        return About(self._name, self._title, f"case:mixed|norm:no|refs:closest|{made_by}", higher=False)
 
     def learn(self, references: Sequence[Sequence[str]]) -> None:
         """Meet references; there is nothing to learn."""

@@ -57,7 +57,7 @@ class Rouge(Mean):
 
     @property
     def about(self) -> About:
-        signature = f"{self._name}|measure:f|stem:no|refs:best|rouge-score:{version('rouge-score')}"
+        signature = f"measure:f|stem:no|refs:best|rouge-score:{version('rouge-score')}"
         return About(self._name, self._title, signature)
 
     def score(self, answers: Sequence[str], references: Sequence[Sequence[str]]) -> Scored:

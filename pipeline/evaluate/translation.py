@@ -77,7 +77,7 @@ class Translation:
         seen = self._references
         self._metric.num_refs = -1 if len(seen) > 1 else max(seen, default=0)
         note = self._metric.note if isinstance(self._metric, _BoundedTER) else self._note
-        signature = f"{self._name}|{self._metric.get_signature()}{note}"
+        signature = f"{self._metric.get_signature()}{note}"
         return About(self._name, self._title, signature, scale=100.0, higher=self._higher)
 
     def learn(self, references: Sequence[Sequence[str]]) -> None:

@@ -77,9 +77,9 @@ def evaluate(asked: Asked, *, seen: Seen = lambda rows: None, now: Callable[[], 
         return _two(a, stack.enter_context(open_table(asked.other, asked.completion)), plan, asked, seen, now())
 
 
-def check_installed() -> None:
-    """See that the libraries of the extra are there. Raises ConfigError."""
-    lacking = [name for name in _NEEDED if find_spec(name) is None]
+def check_installed(find: Callable[[str], object | None] = find_spec) -> None:
+    """See that the libraries of the extra are there, as `find` knows them. Raises ConfigError."""
+    lacking = [name for name in _NEEDED if find(name) is None]
     if lacking:
         raise ConfigError(f"rowcall evaluate needs {', '.join(lacking)}: {missing_extra('evaluate')}")
 

@@ -25,17 +25,20 @@ _OURS = "is not what `rowcall evaluate --json` writes"
 _AGAIN = "run `rowcall evaluate` again"
 
 
-def write_scores(scores: Scores, path: Path) -> None:
-    """Write the file whole, or leave what is there. What is no number (NaN) becomes null.
-
-    Raises ConfigError for a place that will not do, StoppedError if the disk is full.
-    """
+def json_of(scores: Scores) -> bytes:
+    """Give the scores as JSON, UTF-8, on one line. What is no number (NaN) becomes null."""
     try:
-        content = orjson.dumps(scores, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE)
+        return orjson.dumps(scores, option=orjson.OPT_SERIALIZE_NUMPY)
     except TypeError:  # a file's name that is no Unicode
-        content = json.dumps(asdict(scores), ensure_ascii=False).encode("utf-8", "replace") + b"\n"
+        return json.dumps(asdict(scores), ensure_ascii=False).encode("utf-8", "replace")
+
+
+def write_scores(scores: Scores, path: Path) -> None:
+    """Write the file whole, or leave what is there. Raises ConfigError for a place that will not do, StoppedError if the
+    disk is full."""
+    content = json_of(scores)
     with replacing(path) as file:
-        file.write(content)
+        file.write(content + b"\n")
 
 
 def read_scores(path: Path) -> Scores:

@@ -6,8 +6,8 @@ import pytest
 from pipeline.evaluate.catalogue import METRICS, metrics_named
 
 
-@pytest.mark.parametrize("name", METRICS)
-def test_a_metric_is_named_as_in_the_catalogue_and_keeps_its_promises(name: str) -> None:
+@pytest.mark.parametrize("name", [name for name in METRICS if name not in ("choice", "number", "json")])
+def test_a_metric_of_texts_is_named_as_in_the_catalogue_and_keeps_its_promises(name: str) -> None:
     (metric,) = metrics_named([name])
     if metric.learns:
         metric.learn([["a cat sits"], ["a dog"]])

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.core.errors import ConfigError, RowcallError
 from pipeline.core.scores import Comparison, Evaluation
-from pipeline.jobs.evaluate import Asked, evaluate
+from pipeline.jobs.evaluate import Asked, check_installed, evaluate
 
 ROWS = {
     "id": ["1", "2", "3", "4", "5", "6", "7", "8"],
@@ -242,6 +242,11 @@ def test_a_mistake_is_one_line_that_says_what_to_change(tmp_path: Path, asked: d
         scored(table(tmp_path / "t.parquet"), **asked)
     assert "\n" not in str(caught.value)
     assert caught.value.exit_code == 2
+
+
+def test_without_the_extra_the_error_says_what_to_install() -> None:
+    with pytest.raises(ConfigError, match=r"rowcall evaluate needs jiwer, scipy: pip install 'rowcall\[evaluate\]'"):
+        check_installed(lambda name: None if name in ("jiwer", "scipy") else name)
 
 
 def test_what_is_scored_is_not_written_over(tmp_path: Path) -> None:
