@@ -1,22 +1,31 @@
 """A score with its 95 % interval, from rows' statistics; likewise the difference of two runs over the same rows.
 
     proportion                Wilson (1927); between 0 and 1 whatever was seen
-    up to MOST_RESAMPLED rows BCa bootstrap (Efron 1987), over sums of the rows' statistics
-    more rows                 the delete-one jackknife's standard error, with Student's t
-    clusters                  the same with whole clusters deleted (CV3), a proportion by Wilson with the effective number of rows
+    up to MOST_RESAMPLED rows BCa bootstrap (Efron 1987), over sums of the rows' statistics; of a difference, percentiles
+    more rows, or under five  the delete-one jackknife's standard error, with Student's t
+    clusters                  the same with whole clusters deleted (CV3), for a proportion on the logit scale
+    difference of proportions Bonett and Price (2012)
+
+Both bootstraps are taken at the level that makes up for few rows (Hesterberg 2015): percentiles are else too near by
+sqrt(1 - 1/n), and know nothing of Student's t. Percentiles for differences, since BCa's corrections, which serve skew
+scores, do harm where most rows differ by nothing: with 30 rows, of which 9 differ, it covers 86 % and percentiles 93 %.
+
+They cover 93 to 97 % (tests/evaluate/test_coverage.py), but less in these cases: clusters that differ tenfold in size and
+are much alike inside, 92 % of a proportion of 0.9 with 40 of them; a proportion of 0.98 with 100 clusters of copies, 91 %.
 
 Rows in another order, and clusters by another name, give the same Estimate to the last digit: before anything is summed or
 drawn, rows are sorted by their statistics.
 """
 
+import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy import special, stats
 
 from pipeline.core.scores import Estimate
 from pipeline.evaluate.metric import Floats
@@ -24,14 +33,16 @@ from pipeline.evaluate.metric import Floats
 LEVEL = 0.95
 # The ends of an interval are quantiles, and the chance in them is one twentieth of a standard error with so many resamples.
 RESAMPLES = 2_999
-# BCa costs rows * (rows + resamples): with the two above half a second for a mean, a second for BLEU's statistics on two
+# BCa costs rows * (rows + resamples): with so many and the resamples above 0.2 s, for a mean as for BLEU's statistics on two
 # sides. A sample whose skewness is 2 moves BCa's ends by 6 % of a standard error here, and less with more rows.
 MOST_RESAMPLED = 2_000
+# With fewer rows the level that makes up for them leaves less than one resample beyond the ends.
+FEWEST_RESAMPLED = 5
 # Below so many clusters the standard error is a rough one, and its interval is said to rest on few.
 FEW_CLUSTERS = 20
 
-# Row numbers held at once while resampling. There are four arrays of so many, of 8 bytes each.
-_DRAWN = 1 << 20
+# Row numbers held at once while resampling, a few samples of them: what fits into a processor's cache takes a third of the time.
+_DRAWN = 1 << 14
 # Rows left out at once by the jackknife.
 _LEFT_OUT = 1 << 16
 # What is spread less than this beside the score itself, or beside 1, is spread by rounding.
@@ -65,6 +76,18 @@ class _Units:
         return "cluster" if self.clustered else "row"
 
 
+@dataclass(frozen=True, slots=True)
+class _Bootstrap:
+    method: Literal["BCa", "percentile"]
+    resamples: int
+    seed: int
+
+    @property
+    def title(self) -> str:
+        kind = "BCa" if self.method == "BCa" else "paired"
+        return f"{kind} bootstrap, {self.resamples:,} resamples, seed {self.seed}"
+
+
 def estimate(
     statistics: Floats,
     overall: Overall,
@@ -82,11 +105,16 @@ def estimate(
     off at `bounds`, the least and the greatest score that there can be.
     """
     units = _units(statistics, clusters)
-    if not proportion:
-        return _interval(units, overall, "score the same", bounds, seed, resamples)
-    if not units.many:
+    if not len(statistics):
         return Estimate(None, None, None, "no rows")
-    return _clustered_proportion(units) if units.clustered else _proportion(units)
+    if proportion and clusters is None:
+        right = round(float(statistics[:, 0].sum()))
+        ends = stats.binomtest(right, len(statistics)).proportion_ci(LEVEL, method="wilson")
+        return Estimate(right / len(statistics), float(ends.low), float(ends.high), "Wilson")
+    units = _units(statistics, clusters)
+    if proportion and units.many > 1:
+        return _clustered_proportion(units, overall)
+    return _interval(units, overall, "score the same", _Bootstrap("BCa", resamples, seed), bounds)
 
 
 def difference(
@@ -95,6 +123,7 @@ def difference(
     overall: Overall,
     *,
     clusters: Clusters | None = None,
+    proportion: bool = False,
     bounds: Bounds = UNBOUNDED,
     seed: int = 0,
     resamples: int = RESAMPLES,
@@ -102,13 +131,20 @@ def difference(
     """Give by how much the score of `b` is above that of `a`, and its interval.
 
     Both are statistics, shape (n, k), of the same n rows in the same order, which are drawn or left out on both sides at once.
+    The rest is as for `estimate`.
     """
+    if not len(a):
+        return Estimate(None, None, None, "no rows")
+    if proportion and clusters is None:
+        return _paired_proportions(a[:, 0], b[:, 0])
     k = a.shape[1]
 
     def apart(sums: Floats, n: Floats) -> Floats:
         return np.asarray(overall(sums[..., k:], n) - overall(sums[..., :k], n))
 
-    return _interval(_units(np.hstack([a, b]), clusters), apart, "differ by the same", bounds, seed, resamples)
+    return _interval(
+        _units(np.hstack([a, b]), clusters), apart, "differ by the same", _Bootstrap("percentile", resamples, seed), bounds
+    )
 
 
 def _units(statistics: Floats, clusters: Clusters | None) -> _Units:
@@ -136,9 +172,7 @@ def _total(units: _Units) -> tuple[Floats, Floats]:
     return np.array([column.sum() for column in units.sums.T]), np.asarray(units.rows.sum())
 
 
-def _interval(units: _Units, overall: Overall, alike: str, bounds: Bounds, seed: int, resamples: int) -> Estimate:
-    if not units.many:
-        return Estimate(None, None, None, "no rows")
+def _interval(units: _Units, overall: Overall, alike: str, bootstrap: _Bootstrap, bounds: Bounds) -> Estimate:
     value = float(overall(*_total(units)))
     if not np.isfinite(value):
         return Estimate(None, None, None, "no score from these rows")
@@ -150,10 +184,10 @@ def _interval(units: _Units, overall: Overall, alike: str, bounds: Bounds, seed:
     error = _standard_error(deleted, value)
     if error <= _ROUNDING * max(1.0, float(np.abs(deleted).max())):
         return Estimate(value, None, None, f"all {units.name}s {alike}")
-    if not units.clustered and units.many <= MOST_RESAMPLED:
-        low, high = _bca(units, overall, seed, resamples)
+    if not units.clustered and FEWEST_RESAMPLED <= units.many <= MOST_RESAMPLED:
+        low, high = _resampled(units, overall, bootstrap)
         if np.isfinite(low) and np.isfinite(high):
-            return _within(bounds, value, low, high, f"BCa bootstrap, {resamples:,} resamples, seed {seed}")
+            return _within(bounds, value, low, high, bootstrap.title)
     reach = _quantile(units) * error
     method = f"clustered jackknife, {_counted(units)}" if units.clustered else f"jackknife, t({units.many - 1:,})"
     return _within(bounds, value, value - reach, value + reach, method)
@@ -168,8 +202,16 @@ def _counted(units: _Units) -> str:
     return f"few clusters: {units.many}" if units.many < FEW_CLUSTERS else f"{units.many:,} clusters"
 
 
+def _independent(units: _Units) -> float:
+    """Give as how many units of one size these count: Kish's effective number (1965). It is the number of rows without clusters.
+
+    One cluster of a thousand rows and twenty of one tell little more than the one does.
+    """
+    return float(units.rows.sum() ** 2 / np.square(units.rows).sum())
+
+
 def _quantile(units: _Units) -> float:
-    return float(stats.t.ppf((1 + LEVEL) / 2, units.many - 1))
+    return float(stats.t.ppf((1 + LEVEL) / 2, max(_independent(units) - 1, 1)))
 
 
 def _deleted(units: _Units, overall: Overall) -> Floats:
@@ -187,9 +229,10 @@ def _standard_error(deleted: Floats, value: float) -> float:
     return float(np.sqrt((1 - 1 / len(deleted)) * np.square(deleted - value).sum()))
 
 
-def _bca(units: _Units, overall: Overall, seed: int, resamples: int) -> Bounds:
-    """Give the ends of scipy's BCa interval, not finite where it finds none."""
+def _resampled(units: _Units, overall: Overall, bootstrap: _Bootstrap) -> Bounds:
+    """Give the ends of scipy's bootstrap interval, not finite where it finds none."""
     n = units.many
+    level = 2 * float(stats.norm.cdf(math.sqrt(n / (n - 1)) * _quantile(units))) - 1
 
     def score(drawn: npt.NDArray[Any], axis: int = -1) -> Floats:
         """Score samples of row numbers, shape (..., m) with m = n or n - 1. How often each row was drawn is enough to sum up.
@@ -209,44 +252,48 @@ def _bca(units: _Units, overall: Overall, seed: int, resamples: int) -> Bounds:
         found = stats.bootstrap(
             (np.arange(n),),
             score,
-            n_resamples=resamples,
+            n_resamples=bootstrap.resamples,
             batch=max(1, _DRAWN // n),
             vectorized=True,
-            confidence_level=LEVEL,
-            method="BCa",
-            rng=np.random.default_rng(seed),
+            confidence_level=level,
+            method=bootstrap.method,
+            rng=np.random.default_rng(bootstrap.seed),
         )
     return float(found.confidence_interval.low), float(found.confidence_interval.high)
 
 
-def _proportion(units: _Units) -> Estimate:
-    right = round(float(units.sums[:, 0].sum()))
-    ends = stats.binomtest(right, units.many).proportion_ci(LEVEL, method="wilson")
-    return Estimate(right / units.many, float(ends.low), float(ends.high), "Wilson")
+def _clustered_proportion(units: _Units, overall: Overall) -> Estimate:
+    """Give an interval on the scale of log odds, as surveys do: it ends within 0 and 1, and near them it is no symmetric one.
 
-
-def _clustered_proportion(units: _Units) -> Estimate:
-    """Give Wilson's interval for as many independent rows as would have this standard error, with Student's t for normal.
-
-    The effective number of rows is Korn and Graubard's (1998); of the intervals made from it Franco, Little, Louis and Slud
-    (2019) recommend Wilson's. It may be above the number of rows, where clusters differ less than by chance. Where all
-    rows score the same nothing tells how clusters differ: each counts as one row, as if its rows were copies. Where all
-    clusters do, though rows differ, their rows count as independent.
+    Where all rows score the same nothing tells how clusters differ: each counts as one row, as if its rows were copies.
+    Where all clusters do, though rows differ, their rows count as independent. Both get Wilson's interval.
     """
-    (sums,), rows = _total(units)
-    value = float(sums / rows)
-    if units.many == 1:
-        return Estimate(value, None, None, "only one cluster")
+    value = float(overall(*_total(units)))
     variance = value * (1 - value)
-    deleted = _deleted(units, lambda sums, n: np.asarray(sums[..., 0] / n))
-    error = _standard_error(deleted, value)
-    if variance == 0:
-        effective = float(units.many)
-    elif error <= _ROUNDING:
-        effective = float(rows)
-    else:
-        effective = variance / error**2
+    error = _standard_error(_deleted(units, overall), value)
     t = _quantile(units)
-    middle = (value + t**2 / (2 * effective)) / (1 + t**2 / effective)
-    reach = t / (1 + t**2 / effective) * np.sqrt(variance / effective + (t / (2 * effective)) ** 2)
-    return _within((0.0, 1.0), value, float(middle - reach), float(middle + reach), f"clustered Wilson, {_counted(units)}")
+    if variance == 0 or error <= _ROUNDING:
+        low, high = _wilson(value, float(units.rows.sum()) if variance else _independent(units), t)
+        return _within((0.0, 1.0), value, low, high, f"clustered Wilson, {_counted(units)}")
+    odds, reach = special.logit(value), t * error / variance
+    low, high = float(special.expit(odds - reach)), float(special.expit(odds + reach))
+    return _within((0.0, 1.0), value, low, high, f"clustered logit, {_counted(units)}")
+
+
+def _wilson(value: float, n: float, t: float) -> Bounds:
+    """Give Wilson's interval for `n` rows, which need be no whole number, with this quantile."""
+    middle = (value + t**2 / (2 * n)) / (1 + t**2 / n)
+    reach = t / (1 + t**2 / n) * math.sqrt(value * (1 - value) / n + (t / (2 * n)) ** 2)
+    return middle - reach, middle + reach
+
+
+def _paired_proportions(a: Floats, b: Floats) -> Estimate:
+    """Give Wald's interval after one more row is counted that b wins, and one that it loses.
+
+    It covers where few rows differ, which BCa does not: with 100 rows, of which 7 differ, BCa's covers 91 %, this one 97 %.
+    Where no rows differ it still says how much they may have. Fagerland, Lydersen and Laake (2014) recommend it.
+    """
+    n, wins, losses = len(a), np.count_nonzero(b > a), np.count_nonzero(b < a)
+    middle = (wins - losses) / (n + 2)
+    reach = float(stats.norm.ppf((1 + LEVEL) / 2)) * math.sqrt(((wins + losses + 2) / (n + 2) - middle**2) / (n + 2))
+    return _within((-1.0, 1.0), (wins - losses) / n, middle - reach, middle + reach, "Bonett-Price")

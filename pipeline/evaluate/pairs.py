@@ -35,11 +35,20 @@ def compare(
     wins = int(np.count_nonzero(better > TIE * about.scale))
     losses = int(np.count_nonzero(better < -TIE * about.scale))
     least, most = _bounds(about)
+    apart = difference(
+        stats_a,
+        stats_b,
+        overall,
+        clusters=clusters,
+        proportion=about.proportion,
+        bounds=(least - most, most - least),
+        seed=seed,
+    )
     return Compared(
         n=len(rows_a),
         a=counted(stats_a, about, overall, clusters, seed).estimate,
         b=counted(stats_b, about, overall, clusters, seed).estimate,
-        difference=difference(stats_a, stats_b, overall, clusters=clusters, bounds=(least - most, most - least), seed=seed),
+        difference=apart,
         wins=wins,
         ties=len(rows_a) - wins - losses,
         losses=losses,

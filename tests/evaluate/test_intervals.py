@@ -6,10 +6,10 @@ import warnings
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from scipy import stats
+from scipy import special, stats
 
 from pipeline.core.scores import Estimate
 from pipeline.evaluate import intervals
@@ -48,6 +48,11 @@ def ends(found: Estimate) -> tuple[float, float]:
     return found.low, found.high
 
 
+def wider(n: int) -> float:
+    """The level at which a bootstrap of n rows is as wide as Student's interval (Hesterberg 2015)."""
+    return float(1 - 2 * stats.norm.cdf(-math.sqrt(n / (n - 1)) * stats.t.ppf(0.975, n - 1)))
+
+
 # Newcombe, "Two-sided confidence intervals for the single proportion", Statistics in Medicine 17 (1998), table I, method 3.
 @pytest.mark.parametrize(
     ("hits", "n", "low", "high"),
@@ -67,7 +72,9 @@ def test_a_proportion_that_is_all_right_has_an_interval() -> None:
 def test_a_mean_has_the_bca_interval_that_scipy_finds_for_its_scores() -> None:
     scores = np.sort(f1_like(np.random.default_rng(5), 150)[:, 0])
     found = estimate(scores[:, np.newaxis], mean, seed=7, resamples=999)
-    theirs = stats.bootstrap((scores,), np.mean, n_resamples=999, method="BCa", rng=np.random.default_rng(7)).confidence_interval
+    theirs = stats.bootstrap(
+        (scores,), np.mean, n_resamples=999, confidence_level=wider(150), method="BCa", rng=np.random.default_rng(7)
+    ).confidence_interval
     assert ends(found) == pytest.approx((theirs.low, theirs.high), rel=1e-12)
     assert found.method == "BCa bootstrap, 999 resamples, seed 7"
 
@@ -82,11 +89,30 @@ def test_a_ratio_of_sums_has_the_bca_interval_that_scipy_finds_for_paired_sample
         return np.asarray(errors.sum(axis) / words.sum(axis))
 
     theirs = stats.bootstrap(
-        (errors, words), rate, n_resamples=999, paired=True, vectorized=True, method="BCa", rng=np.random.default_rng(0)
+        (errors, words),
+        rate,
+        n_resamples=999,
+        confidence_level=wider(120),
+        paired=True,
+        vectorized=True,
+        method="BCa",
+        rng=np.random.default_rng(0),
     ).confidence_interval
     found = estimate(rows, ratio, resamples=999)
     assert found.value == errors.sum() / words.sum()
     assert ends(found) == pytest.approx((theirs.low, theirs.high), rel=1e-12)
+
+
+def test_a_difference_has_the_percentiles_that_scipy_finds_for_it() -> None:
+    rng = np.random.default_rng(17)
+    pairs = np.column_stack([f1_like(rng, 80), f1_like(rng, 80)])
+    a, b = pairs[np.lexsort(pairs.T)].T
+    theirs = stats.bootstrap(
+        (b - a,), np.mean, n_resamples=999, confidence_level=wider(80), method="percentile", rng=np.random.default_rng(0)
+    ).confidence_interval
+    found = difference(pairs[:, [0]], pairs[:, [1]], mean, resamples=999)
+    assert found.method == "paired bootstrap, 999 resamples, seed 0"
+    assert ends(found) == pytest.approx((theirs.low, theirs.high), abs=1e-11)
 
 
 def test_above_so_many_rows_a_mean_has_students_interval() -> None:
@@ -95,6 +121,13 @@ def test_above_so_many_rows_a_mean_has_students_interval() -> None:
     theirs = stats.ttest_1samp(scores[:, 0], 0).confidence_interval()
     assert found.method == "jackknife, t(2,000)"
     assert ends(found) == pytest.approx((theirs.low, theirs.high), rel=1e-9)
+
+
+def test_four_rows_have_students_interval() -> None:
+    scores = np.array([0.1, 0.5, 0.2, 0.9])
+    theirs = stats.ttest_1samp(scores, 0).confidence_interval()
+    found = estimate(scores[:, np.newaxis], mean)
+    assert (found.method, ends(found)) == ("jackknife, t(3)", pytest.approx((theirs.low, theirs.high)))
 
 
 def test_bca_and_the_jackknife_differ_by_a_fiftieth_of_the_width_where_one_takes_over_from_the_other() -> None:
@@ -127,9 +160,31 @@ def test_clusters_of_unlike_size_have_the_cv3_error_of_a_regression_on_a_constan
     for cluster, size in enumerate(sizes):
         residuals = np.linalg.solve(np.eye(size) - np.full((size, size), 1 / n), scores[clusters == cluster] - scores.mean())
         meat += residuals.sum() ** 2
-    reach = stats.t.ppf(0.975, 24) * math.sqrt(24 / 25 * meat) / n
+    # As many clusters of one size as tell as much.
+    reach = stats.t.ppf(0.975, n**2 / (sizes**2).sum() - 1) * math.sqrt(24 / 25 * meat) / n
     low, high = ends(estimate(scores[:, np.newaxis], mean, clusters=clusters))
     assert (high - low) / 2 == pytest.approx(reach, rel=1e-9)
+
+
+def test_a_clustered_proportion_has_the_interval_of_its_log_odds() -> None:
+    rng = np.random.default_rng(15)
+    hits = (rng.random(200) < rng.beta(8, 2, 40).repeat(5)).astype(np.float64)
+    shares = hits.reshape(40, 5).mean(axis=1)
+    share, error = shares.mean(), shares.std(ddof=1) / math.sqrt(40)
+    # The error of log(p / (1 - p)) is that of p over p (1 - p).
+    reach = stats.t.ppf(0.975, 39) * error / (share * (1 - share))
+    found = estimate(hits[:, np.newaxis], mean, clusters=np.arange(200) // 5, proportion=True)
+    assert found.method == "clustered logit, 40 clusters"
+    assert ends(found) == pytest.approx(tuple(special.expit(special.logit(share) + reach * np.array([-1, 1]))))
+
+
+def test_one_large_cluster_among_small_ones_leaves_little_to_be_sure_of() -> None:
+    rng = np.random.default_rng(16)
+    sizes = np.array([300, *[2] * 30])
+    scores, clusters = rng.random((sizes.sum(), 1)), np.repeat(np.arange(31), sizes)
+    even = ends(estimate(scores, mean, clusters=np.arange(len(scores)) % 31))
+    uneven = ends(estimate(scores, mean, clusters=clusters))
+    assert uneven[1] - uneven[0] > 3 * (even[1] - even[0])
 
 
 def test_copies_of_a_row_in_one_cluster_tell_no_more_than_the_row() -> None:
@@ -235,6 +290,20 @@ def test_an_interval_ends_where_scores_end() -> None:
     assert ends(estimate(1 - scores, mean, clusters=clusters, bounds=(0, np.inf)))[0] == 0
 
 
+def test_a_difference_of_proportions_has_the_published_interval_of_bonett_and_price() -> None:
+    # The example of ci.prop.ps in Bonett's R package statpsych: 48 pairs, 26 one way and 4 the other.
+    a, b = right(4, 48), np.roll(right(26, 48), 4, axis=0)
+    found = difference(a, b, mean, proportion=True)
+    assert (found.value, found.method) == (22 / 48, "Bonett-Price")
+    assert ends(found) == pytest.approx((0.2548067, 0.6251933), abs=5e-8)
+
+
+def test_runs_that_answer_alike_may_still_differ_a_little() -> None:
+    found = difference(right(70, 100), right(70, 100), mean, proportion=True)
+    assert found.value == 0
+    assert ends(found) == pytest.approx((-1.959964 * math.sqrt(2) / 102, 1.959964 * math.sqrt(2) / 102))
+
+
 def test_a_difference_of_pairs_is_that_of_the_means_and_as_sure_as_the_mean_difference() -> None:
     rng = np.random.default_rng(13)
     a = f1_like(rng, 200)
@@ -246,6 +315,7 @@ def test_a_difference_of_pairs_is_that_of_the_means_and_as_sure_as_the_mean_diff
     assert width < 0.5 * (ends(estimate(a, mean))[1] - ends(estimate(a, mean))[0])
 
 
+@settings(max_examples=30)
 @given(
     scores=arrays.arrays(np.float64, st.tuples(st.integers(2, 60), st.just(2)), elements=REAL_SCORES),
     codes=st.lists(st.integers(-3, 5), min_size=60, max_size=60),
