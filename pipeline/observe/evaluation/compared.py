@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from pipeline.core.scores import About, Compared, Comparison, Difference, Rule
+from pipeline.core.scores import About, Compared, ComparedGroup, Comparison, Difference, Rule
 from pipeline.observe.evaluation.forest import Of, forest_of
 from pipeline.observe.evaluation.scale import Scale, finite, scale_of_changes
 from pipeline.observe.evaluation.shapes import Figures, Forest, Line, Overall
@@ -22,6 +22,7 @@ from pipeline.observe.evaluation.words import (
     span_of_change,
     treatment,
     treatment_said,
+    unscored_said,
     verdict,
 )
 from pipeline.observe.report.sections import Fact, counts_of
@@ -45,7 +46,7 @@ def compared_figures(comparison: Comparison) -> Figures:
                 counts.append(counts_of(f"Answers missing in {side}", dict(reasons(missing))))
     return Figures(
         notices=notices_of(comparison),
-        tiles=[*(_tile(comparison, each) for each in differences), *_tiles_of_rows(comparison)],
+        tiles=[*(_tile(comparison, each) for each in differences), *_tiles_of_rows(comparison, of_all)],
         lead=_lead(comparison, whole),
         guide=" ".join([_GUIDE, *(f"{each}." for each in methods_said(comparison))]),
         overall=_overall(comparison, differences, whole),
@@ -63,9 +64,11 @@ def _tile(comparison: Comparison, difference: Difference) -> Fact:
     return Fact(plain(about.title), change(compared.difference.value, about), more, _TONES.get(found, ""))
 
 
-def _tiles_of_rows(comparison: Comparison) -> Iterator[Fact]:
+def _tiles_of_rows(comparison: Comparison, of_all: ComparedGroup | None) -> Iterator[Fact]:
     alone = [f"{count(number)} only in {side}" for side, number in (("a", comparison.only_a), ("b", comparison.only_b)) if number]
-    yield Fact("Rows in both", count(comparison.matched), ", ".join(alone) or "none on one side only", "due" if alone else "")
+    without = [unscored_said(of_all).removeprefix(", ")] if of_all is not None and (of_all.unreferenced or of_all.pending) else []
+    said = "; ".join([", ".join(alone) or "none on one side only", *without])
+    yield Fact("Rows in both", count(comparison.matched), said, "due" if alone else "")
 
 
 def _lead(comparison: Comparison, whole: bool) -> str:

@@ -21,6 +21,7 @@ from pipeline.observe.evaluation.words import (
     span,
     treatment,
     treatment_said,
+    unscored_said,
 )
 from pipeline.observe.report.foreign import cell
 from pipeline.observe.report.sections import Fact, counts_of
@@ -63,9 +64,10 @@ def _tile(evaluation: Evaluation, score: Score, whole: bool) -> Fact:
 def _tiles_of_rows(evaluation: Evaluation, of_all: Group | None) -> Iterator[Fact]:
     if of_all is None:
         return
-    without = f"{count(of_all.unreferenced)} without a reference, in no score" if of_all.unreferenced else ""
-    yield Fact("Rows", count(of_all.rows), without)
-    referenced, missing = of_all.rows - of_all.unreferenced, sum(of_all.missing.values())
+    without = unscored_said(of_all).removeprefix(", ")
+    yield Fact("Rows", count(of_all.rows), without, "due" if of_all.pending else "")
+    referenced = max((each.zero.n for each in of_all.scores), default=0)
+    missing = sum(of_all.missing.values())
     share = f"{percent(missing, referenced)} of {rows(referenced)}" if missing else ""
     yield Fact("Missing answers", count(missing), share, "due" if missing else "")
 

@@ -28,6 +28,7 @@ from pipeline.observe.evaluation.words import (
     span_of_change,
     treatment,
     treatment_said,
+    unscored_said,
     verdict,
 )
 from pipeline.observe.wording import count
@@ -104,15 +105,11 @@ def _matched_said(comparison: Comparison) -> str:
 
 
 def _group_said(group: Group) -> str:
-    return f"{name_of(group)}: {rows(group.rows)}{_unreferenced(group)}, {reasons_said(group.missing)}"
+    return f"{name_of(group)}: {rows(group.rows)}{unscored_said(group)}, {reasons_said(group.missing)}"
 
 
 def _compared_said(group: ComparedGroup) -> str:
-    return f"{name_of(group)}: {rows(group.rows)}{_unreferenced(group)}, {reasons_in_both(group)}"
-
-
-def _unreferenced(group: Group | ComparedGroup) -> str:
-    return f", {count(group.unreferenced)} without a reference and in no score" if group.unreferenced else ""
+    return f"{name_of(group)}: {rows(group.rows)}{unscored_said(group)}, {reasons_in_both(group)}"
 
 
 def _score_cells(evaluation: Evaluation, score: Score, whole: bool, looks: bool) -> list[str]:

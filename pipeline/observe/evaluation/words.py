@@ -75,6 +75,13 @@ def value_of(group: Group | ComparedGroup) -> str:
     return plain(group.value) if group.value.strip() else f"({'blank' if group.value else 'empty'})"
 
 
+def unscored_said(group: Group | ComparedGroup) -> str:
+    """Give `, 12 still to do, 4 without a reference and in no score` of rows that are in none, or nothing."""
+    said = [f"{count(group.pending)} still to do"] if group.pending else []
+    said += [f"{count(group.unreferenced)} without a reference"] if group.unreferenced else []
+    return f", {', '.join(said)} and in no score" if said else ""
+
+
 def reasons(missing: Mapping[str, int]) -> list[tuple[str, int]]:
     """Give why answers are missing, in the product's order, those that are nought left out."""
     return [

@@ -130,7 +130,7 @@ def test_the_score_its_interval_and_what_was_missing_are_the_first_things_said(p
         "95 % interval 0.667 to 0.693; answered only: 0.712",
         "Missing answers",
         "4.6 % of 4,800 rows",
-        "148 without a reference, in no score",
+        "148 without a reference and in no score",
         "Rows whose answer is missing count as wrong (--missing zero).",
         "A gate does not hold.",
         "f1.low>=0.85, seen 0.8013.",
@@ -212,6 +212,14 @@ def test_scores_that_are_no_numbers_are_dashes():
         elements = [value for _, each in Seen(page).elements for name, value in each.items() if name != "content"]
         assert not {"nan%", "inf%", "-inf%"} & set(elements)
         assert "nan" not in words(page).lower().split() and "–" in words(page)
+
+
+@pytest.mark.parametrize(
+    ("make", "said"), [(evaluation, "7 still to do, 148 without"), (comparison, "7 still to do and in no score")]
+)
+def test_rows_still_to_do_stand_beside_the_rows(make, said):
+    made = make()
+    assert said in words(page_alone(replace(made, groups=[replace(made.groups[0], pending=7)])))
 
 
 def test_a_text_of_megabytes_is_cut():

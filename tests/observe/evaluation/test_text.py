@@ -194,3 +194,11 @@ def test_groups_of_nothing_and_of_blanks_have_names():
     groups = [Group("of", value, 1, 0, {}, [Score("exact", counted, counted)]) for value in (None, "", "  ")]
     lines = evaluation_lines(replace(empty(), groups=groups))
     assert [line.split(":")[0] for line in lines if line.startswith("of = ")] == ["of = (null)", "of = (empty)", "of = (blank)"]
+
+
+def test_rows_still_to_do_are_said_and_in_no_score():
+    made, compared = evaluation(), comparison()
+    made = replace(made, groups=[replace(made.groups[0], pending=1204)])
+    assert "1,204 still to do, 148 without a reference and in no score" in " ".join(evaluation_lines(made))
+    compared = replace(compared, groups=[replace(compared.groups[0], pending=3)])
+    assert "all rows: 4,940 rows, 3 still to do and in no score, missing in a:" in " ".join(comparison_lines(compared))
