@@ -1,4 +1,7 @@
-"""Kills, signals and rival runs against the command over real sockets: nothing is lost, and little is asked twice."""
+"""Kills around the end, signals and rival runs against the command over real sockets: nothing is lost, and little is asked twice.
+
+Kills at any moment are a claim of tests/whole/claims.py, which `make test-all` tries too.
+"""
 
 import random
 import signal
@@ -7,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.whole.harness import Bench, JobOnDisk, Running, Simulator, attack, kept_of_csv, make_job, mistakes_in, write_csv
+from tests.whole.harness import Bench, JobOnDisk, Running, Simulator, kept_of_csv, make_job, mistakes_in, write_csv
 
 pytestmark = [pytest.mark.slow, pytest.mark.network, pytest.mark.timeout(400)]
 
@@ -45,17 +48,6 @@ def assert_whole(bench: Bench, job: JobOnDisk) -> None:
     assert ended.code == 0, ended.err
     assert ended.summary["ok"] == job.rows
     assert mistakes_in(job.output, kept_of_csv(job.rows)) == []
-
-
-@pytest.mark.parametrize("seed", [random.randrange(10**6)], ids=lambda seed: "any-moment")
-def test_forty_kills_lose_no_row_and_ask_few_twice(bench: Bench, seed: int) -> None:
-    sim = bench.simulate("--latency", "0.1", "--faults", "0.1")
-    job = job_of(bench, sim, 2500, concurrency=16)
-    seen = attack(job, sim, lambda: bench.start("run", job.config), kills=40, requests=90, chance=random.Random(seed))
-    assert (seen.wrong, seen.kills) == ([], 40), f"seed {seed}"
-    assert seen.worst <= job.concurrency, f"seed {seed}: replies lost at each kill {seen.lost}"
-    assert_whole(bench, job)
-    assert sim.stats()["digests"]["extra"] == sum(seen.lost), f"seed {seed}: rows on record were asked again"
 
 
 def test_kills_around_the_end_lose_no_row(bench: Bench) -> None:
