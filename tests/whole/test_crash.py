@@ -105,11 +105,12 @@ def test_the_second_interrupt_ends_it_at_once(bench: Bench) -> None:
 
 
 def test_a_second_run_is_turned_away_while_the_first_goes_on(bench: Bench) -> None:
-    sim = bench.simulate("--latency", "0.2")
+    sim = bench.simulate("--latency", "0.4")  # it goes on for ten seconds, also where it takes some until the rivals are up
     job = job_of(bench, sim, 300, concurrency=16)
     first = bench.start("run", job.config)
     wait_for(lambda: sim.requests > 20, first)
-    rivals = [bench.run("run", job.config), bench.run("run", job.config, "--fresh"), bench.run("run", job.config, "--keep-done")]
+    started = [bench.start("run", job.config, *how) for how in ([], ["--fresh"], ["--keep-done"])]
+    rivals = [each.wait() for each in started]
     assert [each.code for each in rivals] == [4, 4, 4]
     assert all(str(first.process.pid) in each.err for each in rivals)
     assert first.wait().code == 0
@@ -118,7 +119,7 @@ def test_a_second_run_is_turned_away_while_the_first_goes_on(bench: Bench) -> No
 
 
 def test_of_runs_started_together_one_works(bench: Bench) -> None:
-    sim = bench.simulate("--latency", "0.2")
+    sim = bench.simulate("--latency", "0.4")
     job = job_of(bench, sim, 200, concurrency=16)
     codes = sorted(each.wait().code for each in [bench.start("run", job.config) for _ in range(3)])
     assert codes == [0, 4, 4]
