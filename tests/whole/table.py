@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 
 from tests.whole.harness import Bench
 
@@ -25,6 +26,11 @@ class Claim:
 
 Claims = Iterator[Claim]
 Trial = Callable[[Bench], Claims]
+
+
+def in_turn(*trials: Trial) -> Trial:
+    """Make one trial of several, one after another: beside others they take the place of one."""
+    return lambda bench: chain.from_iterable(trial(bench) for trial in trials)
 
 
 def tried(trials: Mapping[str, Sequence[Trial]], names: Sequence[str]) -> int:
