@@ -152,7 +152,10 @@ def _past(run: StoredRun) -> PastRun:
     # Nobody runs it now, for we hold its lock.
     because = "died without a word" if run.ended is None else str(said.get("stopped") or "finished")
     rows = number("ok") + number("failed") - number("resumed")
-    return PastRun(run.id, run.started, run.ended, max(rows, 0), number("requests"), because)
+    sent_for, seconds = said.get("seconds"), None
+    if run.ended is not None:  # one that only published says that it sent for no time
+        seconds = sent_for if isinstance(sent_for, float) and sent_for > 0 else max(run.ended - run.started, 0.0)
+    return PastRun(run.id, run.started, seconds, max(rows, 0), number("requests"), because)
 
 
 def check_page(file: Path) -> None:

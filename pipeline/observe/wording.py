@@ -31,6 +31,11 @@ def duration(seconds: float) -> str:
     return f"{hour}:{minute:02}:{second:02}" if hour else f"{minute:02}:{second:02}"
 
 
+def took(seconds: float) -> str:
+    """Give the length of what is over: 845 -> `14:05`, and what a clock would call nothing as `0.84 s`."""
+    return duration(seconds) if round(seconds, 1) >= 10 or not seconds else f"{seconds:.2g} s"
+
+
 def clock(epoch: float) -> str:
     """Give local wall-clock time, with the date if it is not today's."""
     then = datetime.fromtimestamp(epoch).astimezone()

@@ -98,7 +98,7 @@ def test_photographs_are_shown_small_with_their_captions_and_references(rowcall,
         assert row.references == (cells["caption_a"], cells["caption_b"])
         assert row.completion and row.no_picture is None
     (run,) = report.runs
-    assert (run.rows, run.requests, run.ended_because) == (14, 14, "finished")
+    assert (run.rows, run.requests, run.seconds, run.ended_because) == (14, 14, report.summary["seconds"], "finished")
     assert (report.captions["checked"], sum(each.count for each in report.words)) == (14, 14)
     assert sum(each.count for each in report.latencies) == sum(each.count for each in report.prompt_tokens) == 14
 

@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.core.tally import Progress, Tally, Traffic, summarize
 from pipeline.observe.progress import Bar, Log, choose
-from pipeline.observe.wording import clock, duration, line, short, summary_lines
+from pipeline.observe.wording import clock, duration, line, short, summary_lines, took
 
 
 def picture(**changes: object) -> Progress:
@@ -43,6 +43,14 @@ def test_a_hold_is_named_with_its_end():
 @pytest.mark.parametrize(("seconds", "text"), [(5, "00:05"), (845, "14:05"), (7265, "2:01:05"), (273_600, "3d 04:00")])
 def test_durations(seconds, text):
     assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.0, "00:00"), (0.0764, "0.076 s"), (9.94, "9.9 s"), (9.96, "00:10"), (300.2, "05:00"), (7265.0, "2:01:05")],
+)
+def test_what_took_no_time_by_the_clock_has_its_seconds(seconds, text):
+    assert took(seconds) == text
 
 
 @pytest.mark.parametrize(

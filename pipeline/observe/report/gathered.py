@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
+from statistics import median
 
 from pipeline.core.timeline import Moment
 from pipeline.core.values import value
@@ -36,6 +38,12 @@ class Course:
     @property
     def seconds(self) -> float:
         return self.at[-1] if self.at else 0.0
+
+    @property
+    def usual_step(self) -> float:
+        """Seconds between two moments, as for most of them."""
+        steps = [later - earlier for earlier, later in pairwise(self.at) if later > earlier]
+        return median(steps) if steps else 0.0
 
     def held_for(self) -> dict[str, float]:
         """Give for how long, by reason, the longest first."""

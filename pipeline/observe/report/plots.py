@@ -1,6 +1,6 @@
 """The plots of a report, each as SVG with the words beside it. Only numbers are drawn: no text of others enters a figure."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -10,11 +10,11 @@ from pipeline.core.values import value
 from pipeline.observe.report.foreign import shown
 from pipeline.observe.report.gathered import Course
 from pipeline.observe.report.types import Bin
-from pipeline.observe.wording import count, duration, short
+from pipeline.observe.wording import count, duration, short, took
 
 try:
     from matplotlib.figure import Figure
-    from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
+    from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, MaxNLocator
 
     from pipeline.observe.report.svg import inline_svg
 except ImportError:
@@ -34,7 +34,7 @@ _THEME = {
     _BAD: "var(--bad)",
     _HELD: "var(--held)",
 }
-_STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
+_STEPS_S = (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
 _MOST_BARS_OVER_TIME = 40
 _DAYS = 86400
 
@@ -62,7 +62,7 @@ def rows_over_time(course: Course) -> Plot | None:
         legend.append(("bad", "of these failed"))
     _over_time(axes, course)
     done, failed = count(course.done[-1]), count(course.failed[-1])
-    says = f"Rows over time: {done} done, {failed} of them failed, in {duration(course.seconds)}."
+    says = f"Rows over time: {done} done, {failed} of them failed, in {took(course.seconds)}."
     return Plot("Rows done", _svg(figure, "rows", says), tuple(legend), _runs(course))
 
 
@@ -80,7 +80,7 @@ def concurrency_over_time(course: Course) -> Plot | None:
     note = None
     if course.held:
         legend.append(("held", "held"))
-        note = "Held for " + ", ".join(f"{duration(seconds)} by {why}" for why, seconds in course.held_for().items()) + "."
+        note = "Held for " + ", ".join(f"{took(seconds)} by {why}" for why, seconds in course.held_for().items()) + "."
     says = f"Requests in flight over time: at most {count(max(course.in_flight))}, the limit at most {count(max(course.limit))}."
     return Plot("Concurrency", _svg(figure, "concurrency", f"{says} {note or ''}".strip()), tuple(legend), note)
 
@@ -90,7 +90,8 @@ def requests_over_time(course: Course) -> Plot | None:
     if course.seconds <= 0 or not course.requests[-1]:
         return None
     figure, axes = _axes()
-    bars = min(_MOST_BARS_OVER_TIME, len(course.at))
+    # None so narrow that all of what was noticed in one moment stands in it: the last moments of a run lie close together.
+    bars = max(1, min(_MOST_BARS_OVER_TIME, int(course.seconds / max(1.0, course.usual_step))))
     width = course.seconds / bars
     starts = [width * each for each in range(bars)]
     for counts, colour in ((course.requests, _FIRST), (course.throttled, _BAD)):
@@ -112,9 +113,9 @@ def histogram(bins: Sequence[Bin], *, name: str, title: str, unit: str, note: st
     figure, axes = _axes()
     axes.bar(range(len(bins)), [each.count for each in bins], width=0.9, align="edge", color=_FIRST, alpha=0.85, linewidth=0)
     every = max(1, -(-len(bins) // 5))
-    edges = [each.low for each in bins] + [bins[-1].high]
-    axes.xaxis.set_major_locator(FixedLocator(range(0, len(edges), every)))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda at, _: _edge(edges[round(at)])))
+    marked = ([each.low for each in bins] + [bins[-1].high])[::every]
+    axes.xaxis.set_major_locator(FixedLocator(range(0, len(bins) + 1, every)))
+    axes.xaxis.set_major_formatter(FixedFormatter(_edges(marked)))
     axes.set_xlim(-0.1, len(bins))
     most = max(bins, key=lambda each: each.count)
     longest = f"most of them ({count(most.count)}) from {_edge(most.low)} to {_edge(most.high)}"
@@ -132,19 +133,25 @@ def _axes() -> tuple[Figure, "Axes"]:
     axes.set_axisbelow(True)
     axes.tick_params(length=0, labelsize=_LETTERS, labelcolor=_INK, pad=6)
     axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda at, _: short(round(at))))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda at, _: short(round(at)) if at == round(at) else f"{at:.3g}"))
     return figure, axes
 
 
 def _over_time(axes: "Axes", course: Course) -> None:
     step = next((each for each in _STEPS_S if course.seconds / each <= 4), _DAYS * -(-round(course.seconds) // (4 * _DAYS)))
-    axes.xaxis.set_major_locator(FixedLocator([step * each for each in range(int(course.seconds / step) + 1)]))
-    label: Callable[[float, object], str] = lambda at, _: f"{at / _DAYS:.0f} d" if step >= _DAYS else duration(at)  # noqa: E731
-    axes.xaxis.set_major_formatter(FuncFormatter(label))
+    # What is wanting to the last step may be an error of rounding.
+    axes.xaxis.set_major_locator(FixedLocator([step * each for each in range(int(course.seconds / step + 0.001) + 1)]))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda at, _: _time(at, step)))
     axes.set_xlim(0, course.seconds)
     axes.set_ylim(bottom=0)
     for each in course.begins:
         axes.axvline(each, color=_INK, linewidth=1, linestyle=(0, (3, 3)))
+
+
+def _time(at: float, step: float) -> str:
+    if step < 1:
+        return f"{at:.2g} s"
+    return f"{at / _DAYS:.0f} d" if step >= _DAYS else duration(at)
 
 
 def _runs(course: Course) -> str | None:
@@ -157,6 +164,14 @@ def _interpolated(at: Sequence[float], counts: Sequence[int], when: float) -> fl
     import numpy as np
 
     return float(np.interp(when, at, counts))
+
+
+def _edges(numbers: Sequence[float]) -> list[str]:
+    """Give labels that differ: short ones if they do."""
+    labels = [_edge(each) for each in numbers]
+    if len(set(labels)) < len(labels):
+        labels = [f"{each:.6g}" if each < 1000 else count(round(each)) for each in numbers]
+    return labels
 
 
 def _edge(number: float) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from pipeline.core.values import value
 from pipeline.observe.report.types import Report
-from pipeline.observe.wording import count, duration, short
+from pipeline.observe.wording import count, short, took
 
 _MOST_LISTED = 12
 
@@ -69,8 +69,8 @@ def facts_of(summary: Mapping[str, object]) -> list[Fact]:
         facts.append(Fact("Cost", f"{cost:,.4g}", f"{1000 * cost / ok:,.3g} a thousand rows" if ok and cost else ""))
     if rate := _number(summary, "rows_per_second"):
         seconds = _number(summary, "seconds")
-        took = f", which took {duration(seconds)}" if seconds else ""
-        facts.append(Fact("Rows a second", f"{rate:,.3g}", f"in the last run{took}"))
+        in_all = f", which took {took(seconds)}" if seconds else ""
+        facts.append(Fact("Rows a second", f"{rate:,.3g}", f"in the last run{in_all}"))
     latency = summary.get("latency_s")
     if isinstance(latency, Mapping) and latency.get("p50") is not None:
         slow = ", ".join(f"{latency[key]:.3g} s {key}" for key in ("p95", "p99") if latency.get(key) is not None)
@@ -114,7 +114,8 @@ def lengths_of(report: Report) -> str | None:
     lengths = _mapping(report.captions.get("words"))
     if not {"p50", "longest"} <= lengths.keys():
         return None
-    said = f"alf have at most {count(lengths['p50'])} words, the longest {count(lengths['longest'])}."
+    words = "1 word" if lengths["p50"] == 1 else f"{count(lengths['p50'])} words"
+    said = f"alf have at most {words}, the longest {count(lengths['longest'])}."
     measured = sum(each.count for each in report.words)
     if measured < _whole(report.summary, "ok") - _whole(report.summary, "empty") and "checked" not in report.captions:
         return f"Of {count(measured)} that were measured, h{said}"

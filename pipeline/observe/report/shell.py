@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from pipeline.observe.evaluation.words import seen
 from pipeline.observe.report.foreign import cell, shown
-from pipeline.observe.wording import count, duration
+from pipeline.observe.wording import count, took
 
 
 def environment() -> Environment:
@@ -24,7 +24,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
         loader=FunctionLoader(static),
     )
-    made.filters |= {"cell": cell, "count": count, "duration": duration, "when": _when, "seen": seen}
+    made.filters |= {"cell": cell, "count": count, "took": took, "when": _when, "seen": seen}
     return made
 
 

@@ -48,11 +48,11 @@ class ShownRow:
 
 @value(frozen=True, slots=True)
 class PastRun:
-    """One run of the job: when it began and ended (seconds since the epoch, None if it died), what it did, how it ended."""
+    """One run of the job: when it began (seconds since the epoch), for how long it sent (None if it died), what it did."""
 
     number: int
     started: float
-    ended: float | None
+    seconds: float | None
     rows: int
     requests: int
     ended_because: str

@@ -209,11 +209,9 @@ def _report(
         },
         captions=captions,
         runs=[
-            PastRun(1, BEGAN, BEGAN + 420, first[-1].done, first[-1].requests, "interrupted (SIGINT)"),
+            PastRun(1, BEGAN, 420, first[-1].done, first[-1].requests, "interrupted (SIGINT)"),
             PastRun(2, BEGAN + 6000, None, 0, 0, "died without a word"),
-            PastRun(
-                3, BEGAN + 9000, BEGAN + 9300, second[-1].done, second[-1].requests, "stopped early: the deadline has passed"
-            ),
+            PastRun(3, BEGAN + 9000, 300.2, second[-1].done, second[-1].requests, "stopped early: the deadline has passed"),
         ],
         timelines=[first, second],
         latencies=_bins([chance.lognormvariate(0.4, 0.5) for _ in range(4000)], lambda at: 0.2 * 1.25**at, 20),

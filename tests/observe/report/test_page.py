@@ -233,6 +233,16 @@ def test_rows_without_a_picture_say_why():
     assert all(base64.b64decode(each["pictures"][0]).startswith(b"\xff\xd8") for each in rows if "pictures" in each)
 
 
+def test_a_runs_time_is_the_same_wherever_it_stands():
+    page = page_of(captioning(20))  # 300.2 seconds
+    assert "in the last run, which took 05:00<" in page
+    assert re.findall(r'<td class="number">([^<]*)</td>', page[page.index('<table class="runs">') :])[::3] == [
+        "07:00",
+        "–",
+        "05:00",
+    ]
+
+
 def test_failures_name_the_files_of_those_rows_that_have_one():
     failures = replace(captioning(20).failures[0], examples=[(1, "no"), (1200, "no"), (7, "never")], names={1200: "a/b.jpg"})
     page = page_of(replace(bare(), failures=[failures]))
