@@ -92,7 +92,7 @@ def join_pictures(
         notice(f"gone: {seen.gone} of the job's pictures, such as {shown(first)}; their recorded rows stay")
     added = []
     if seen.new:
-        write_album(seen.new, album_of(layout, len(stored)), anchor)
+        write_album(seen.new, album_of(layout, len(stored)), anchor, known.prefixes)
         roots = ", ".join(dict.fromkeys(root_of(each, anchor) for each in seen.new))
         added = [StoredFile(len(stored), roots, sum(map(len, seen.new)), 0, 0, 0, kind=PICTURES)]
     alive = {root_of(each, anchor) for each in found}

@@ -4,9 +4,11 @@ It says where a picture lies, from the job's anchor, and how large it is: enough
 notice that it was exchanged. What a picture holds is nowhere kept; it is read when its row is asked.
 """
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
@@ -14,6 +16,7 @@ import pyarrow as pa
 from pipeline.core.errors import MismatchError
 from pipeline.sources.cursor import UNREADABLE, open_parquet
 from pipeline.sources.pictures import NAMES, PictureFolder, compute, paths_of, prefixed, root_of, scalar
+from pipeline.sources.roots import prefix_in, prefixes_of
 from pipeline.sources.slices import slice_field
 from pipeline.sources.staging import replacing, writing
 from pipeline.sources.wording import shown
@@ -21,17 +24,18 @@ from pipeline.sources.wording import shown
 PATH, IMAGE = "path", "image"
 SCHEMA = pa.schema([pa.field(PATH, pa.string(), nullable=False), slice_field(IMAGE)])
 _GROUP_ROWS = 50_000
-_READ = [f"{IMAGE}.{name}" for name in ("file", "root", "size")]
+_READ = [PATH, *(f"{IMAGE}.{name}" for name in ("file", "root", "size"))]
 
 
 @dataclass(frozen=True, slots=True)
 class Album:
     """Pictures that joined: their `paths` from the anchor, their `sizes` then, and the folders they were found in, each with
-    how many follow of it."""
+    how many follow of it. `prefixes` stand before the names of a folder's pictures in the column `path`."""
 
     paths: "pa.Array[Any]"
     sizes: "pa.Array[Any]"
     folders: tuple[tuple[str, int], ...]
+    prefixes: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +54,22 @@ class Compared:
         return int(self.sizes.null_count)
 
 
-def write_album(folders: Sequence[PictureFolder], target: Path, anchor: Path) -> None:
-    """Write the pictures to `target`, in their order, durably, replacing what is there. Raises StoppedError for a full disk."""
+def write_album(
+    folders: Sequence[PictureFolder], target: Path, anchor: Path, prefixes: Mapping[str, str] = MappingProxyType({})
+) -> None:
+    """Write the pictures to `target`, in their order, durably, replacing what is there. Raises StoppedError for a full disk.
+
+    `prefixes` are those of the job's albums so far.
+    """
+    places = {root_of(each, anchor): _absolute(root_of(each, anchor), anchor) for each in folders}
+    before = prefixes_of(list(places.values()), {_absolute(root, anchor): each for root, each in prefixes.items()})
     with replacing(target) as out, writing(out, SCHEMA) as writer:
         for folder in folders:
             for start in range(0, len(folder), _GROUP_ROWS):
-                names = folder.names[start : start + _GROUP_ROWS].cast(pa.string())
-                roots = pa.repeat(scalar(root_of(folder, anchor), pa.string()), len(names))
-                writer.write_batch(_batch(names, roots, folder.sizes[start : start + _GROUP_ROWS]))
+                names, root = folder.names[start : start + _GROUP_ROWS], root_of(folder, anchor)
+                paths = prefixed(names, before[places[root]]).cast(pa.string())
+                roots = pa.repeat(scalar(root, pa.string()), len(names))
+                writer.write_batch(_batch(paths, names.cast(pa.string()), roots, folder.sizes[start : start + _GROUP_ROWS]))
         writer.close()
 
 
@@ -69,7 +81,7 @@ def resize_album(target: Path, sizes: "pa.Array[Any]") -> None:
             table = old.read_row_group(group).combine_chunks()
             image: Any = table.column(IMAGE).combine_chunks()
             now = compute().coalesce(sizes[start : start + len(image)], image.field("size"))
-            writer.write_batch(_batch(image.field("file"), image.field("root"), now))
+            writer.write_batch(_batch(table.column(PATH).combine_chunks(), image.field("file"), image.field("root"), now))
             start += len(image)
         writer.close()
 
@@ -93,6 +105,7 @@ def joined_albums(albums: Sequence[Album]) -> Album:
         pa.concat_arrays([pa.array([], NAMES), *(each.paths for each in albums)]),
         pa.concat_arrays([pa.array([], pa.int64()), *(each.sizes for each in albums)]),
         tuple(folder for each in albums for folder in each.folders),
+        {root: prefix for each in reversed(albums) for root, prefix in each.prefixes.items()},
     )
 
 
@@ -118,23 +131,29 @@ def places_of(mask: pa.BooleanArray) -> list[int]:
     return [int(each.as_py()) for each in compute().indices_nonzero(mask)]
 
 
-def _batch(names: "pa.Array[Any]", roots: "pa.Array[Any]", sizes: "pa.Array[Any]") -> pa.RecordBatch:
+def _absolute(root: str, anchor: Path) -> Path:
+    return Path(os.path.abspath(anchor / root))  # noqa: PTH100 -- links are not followed
+
+
+def _batch(paths: "pa.Array[Any]", names: "pa.Array[Any]", roots: "pa.Array[Any]", sizes: "pa.Array[Any]") -> pa.RecordBatch:
     image: Any = SCHEMA.field(IMAGE).type
     offsets, unknown = pa.repeat(scalar(0, pa.int64()), len(names)), pa.nulls(len(names), pa.int64())
     cells = pa.StructArray.from_arrays([names, roots, offsets, sizes, unknown, unknown], fields=list(image))
-    return pa.RecordBatch.from_arrays([names, cells], schema=SCHEMA)
+    return pa.RecordBatch.from_arrays([paths, cells], schema=SCHEMA)
 
 
 def _pictures(table: pa.Table) -> Album:
     image: Any = table.column(IMAGE).combine_chunks()
+    paths: Any = table.column(PATH)
     names, roots = image.field("file").cast(NAMES), image.field("root")
     runs = compute().run_end_encode(roots)
-    pieces, folders, start = [], [], 0
+    pieces, folders, prefixes, start = [], [], dict[str, str](), 0
     for end, root in _runs(runs):
         pieces.append(prefixed(names[start:end], root))
         folders.append((root, end - start))
+        prefixes.setdefault(root, prefix_in(paths[start].as_py(), names[start].as_py()))
         start = end
-    return Album(pa.concat_arrays([pa.array([], NAMES), *pieces]), image.field("size"), tuple(folders))
+    return Album(pa.concat_arrays([pa.array([], NAMES), *pieces]), image.field("size"), tuple(folders), prefixes)
 
 
 def _runs(encoded: Any) -> Iterator[tuple[int, str]]:

@@ -15,6 +15,7 @@ from pipeline.sources.listing import format_of
 from pipeline.sources.members import BLOCK
 from pipeline.sources.parquet import ParquetSource, rows_of
 from pipeline.sources.pictures import PictureFolder, number_and_bytes
+from pipeline.sources.roots import path_of, prefixes_of
 from pipeline.sources.schema import agreed_schema
 from pipeline.sources.shards import ShardFile, scan
 from pipeline.sources.slices import Index, presented
@@ -75,9 +76,12 @@ def head(files: Sequence[Path], options: CsvOptions, *, rows: int = 10, most_byt
 def head_of_pictures(folders: Sequence[PictureFolder], *, rows: int = 10) -> Head:
     """Look at pictures in their order, as they would join a job."""
     first: list[Row] = []
+    prefixes = prefixes_of([each.root for each in folders], {})
     for folder in folders:
         for name, size in folder.first(max(rows - len(first), 0)):
-            first.append(Row(len(first), {PATH: name, IMAGE: Slice(name, 0, size, str(folder.root))}))
+            first.append(
+                Row(len(first), {PATH: path_of(name, prefixes[folder.root]), IMAGE: Slice(name, 0, size, str(folder.root))})
+            )
     number, _ = number_and_bytes(folders)
     return Head(presented(SCHEMA, index=True), tuple(first), number, True, number)
 

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
@@ -75,6 +76,43 @@ def test_new_pictures_join_behind_those_that_are_done(run, tmp_path):
     assert list(rows()) == ["m.png", "n.png", "a.png", "z.png"]
     assert len(list((tmp_path / "out.parquet.rowcall" / "staged").iterdir())) == 2
     assert run(source="photos/*.png")[::2] == (0, 0), "the same pictures under another spelling are the same"
+
+
+def test_pictures_of_one_name_in_several_folders_are_told_apart(run, tmp_path):
+    for folder in "ab":
+        put(tmp_path / "photos" / folder, "1.png")
+    both = ("--input", "photos/b")
+    assert "2 pictures are there" in run(*both, verb="check", source="photos/a")[1]
+    assert run(*both, "--limit", 1, source="photos/a")[::2] == (0, 1)
+    put(tmp_path / "photos" / "b", "2.png")
+    put(tmp_path / "photos" / "c", "1.png")
+    assert run(*both, "--input", "photos/c", source="photos/a")[::2] == (0, 3)
+    assert list(rows()) == ["a/1.png", "b/1.png", "b/2.png", "c/1.png"]
+
+
+def test_check_calls_a_picture_as_a_run_does(rowcall, tmp_path):
+    for folder in "ab":
+        put(tmp_path / "photos" / folder, "1.png")
+    options = ("-p", "It is {{ path }}.", "--provider", "simulated", "-o", "out.parquet")
+    assert "It is a/1.png." in rowcall("check", "-i", "photos/a", "-i", "photos/b", *options).out
+    assert "It is 1.png." in rowcall("check", "-i", "photos/a", *options).out
+
+
+def test_a_job_begun_when_folders_were_not_told_apart_goes_on_as_it_began(run, tmp_path):
+    for folder in "ab":
+        put(tmp_path / folder, "1.png", "2.png")
+    both = ("--input", "b", "--set", "checkpoint.part_rows=3")
+    assert run(*both, "--limit", 1, source="a")[::2] == (0, 1)
+    (album,) = (tmp_path / "out.parquet.rowcall" / "staged").iterdir()
+    table = pq.read_table(album)
+    older = table.set_column(0, table.schema.field(0), pc.struct_field(table["image"], "file"))
+    pq.write_table(older.replace_schema_metadata(table.schema.metadata), album)
+    (tmp_path / "b" / "2.png").write_bytes(picture(100) + b"\0")  # another size than when it joined
+    put(tmp_path / "b", "3.png")
+    put(tmp_path / "c", "1.png")
+    assert run(*both, "--input", "c", source="a")[::2] == (0, 5)
+    assert pq.read_table("out.parquet")["path"].to_pylist()[1:] == ["2.png", "1.png", "2.png", "3.png", "1.png"]
+    assert run(*both, "--input", "c", source="a")[::2] == (0, 0)
 
 
 def test_the_outputs_metadata_counts_pictures_and_does_not_list_them(run, tmp_path):

@@ -4,6 +4,7 @@ import os
 import socket
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from pipeline.core.errors import SourceError
@@ -182,17 +183,21 @@ def test_two_folders_in_one_album_keep_their_roots(tree, tmp_path):
     album = read_album(tmp_path / "album.parquet")
     assert album.folders == (("photos", 4), ("more", 1))
     assert album.paths.to_pylist()[-1] == "more/a.png"
+    assert album.prefixes == {"photos": "photos", "more": "more"}
 
 
 def test_sizes_taken_over_stand_in_the_album(tree, tmp_path):
     target = tmp_path / "album.parquet"
-    album = joined(tree, tmp_path, target)
+    put(tmp_path / "more", "a.png")
+    write_album(find([str(tree), str(tmp_path / "more")]).pictures, target, tmp_path)
+    album, called = read_album(target), pq.read_table(target, columns=["path"])
     (tree / "b.JPG").write_bytes(b"longer")
     (tree / "a.png").unlink()
-    resize_album(target, compare(album, find(str(tree)).pictures, tmp_path).sizes)
+    resize_album(target, compare(album, find([str(tree), str(tmp_path / "more")]).pictures, tmp_path).sizes)
+    assert pq.read_table(target, columns=["path"]) == called
     after = read_album(target)
-    assert after.sizes.to_pylist() == [1, 6, 1, 1]
-    assert (after.paths, after.folders) == (album.paths, album.folders)
+    assert after.sizes.to_pylist() == [1, 6, 1, 1, 1]
+    assert (after.paths, after.folders, after.prefixes) == (album.paths, album.folders, album.prefixes)
 
 
 def test_no_albums_are_an_empty_one(tree, tmp_path):
