@@ -27,12 +27,14 @@ browser: ## install the Chromium in which a report is tried, where there is apt-
 		&& chromium --version; \
 	else echo "chromium and chromedriver are not installed, and cannot be without apt-get and root"; exit 1; fi
 
-demo: $(READY) ## caption photographs and answer questions through a simulated endpoint; results in out/demo/
+demo: $(READY) ## caption photographs, answer questions and score the answers; the endpoint is simulated; results in out/demo/
 	@$(BIN)/rowcall run configs/demo-captions.yaml
 	@$(BIN)/rowcall run configs/demo-questions.yaml
 	@$(BIN)/python configs/show.py out/demo/captions.parquet title completion finish_reason total_tokens
 	@$(BIN)/python configs/show.py out/demo/answers.parquet question answer completion status
 	@$(BIN)/rowcall report configs/demo-captions.yaml --reference caption_a --reference caption_b
+	@$(BIN)/rowcall evaluate out/demo/answers.parquet --reference answer --by kind --json out/demo/scores.json
+	@$(BIN)/rowcall report configs/demo-questions.yaml --reference answer --evaluation out/demo/scores.json
 
 test: $(READY) ## run the quick tests
 	@$(BIN)/python -m pytest

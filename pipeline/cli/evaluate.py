@@ -42,10 +42,10 @@ def _split(context: click.Context, parameter: click.Parameter, values: tuple[str
     multiple=True,
     callback=_split,
     default=("exact,f1",),
-    show_default="exact,f1",
     metavar="NAME,…",
     envvar="ROWCALL_EVALUATE_METRIC",
-    help="Any of exact, f1, contains, choice, number, json; rouge1, rouge2, rougeL, bleu, chrf, ter, cider; wer, cer.",
+    help="Any of exact, f1, contains, choice, number, json, rouge1, rouge2, rougeL, bleu, chrf, ter, cider, wer, cer."
+    "  [default: exact,f1]",
 )
 @click.option(
     "--extract",

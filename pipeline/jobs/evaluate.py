@@ -25,7 +25,7 @@ from pipeline.evaluate.scoring import MISSING_OR_PENDING, Plan, Rows, score_rows
 from pipeline.jobs.tables import OpenTable, open_table
 from pipeline.observe.export import SUFFIXES, export
 
-_NEEDED = ("jiwer", "numpy", "regex", "rouge_score", "sacrebleu", "scipy")
+_NEEDED = ("jiwer", "numpy", "rapidfuzz", "regex", "rouge_score", "sacrebleu", "scipy")
 Seen = Callable[[int], object]
 
 
