@@ -15,11 +15,14 @@ ORDERS = 4
 
 Keys = npt.NDArray[np.uint64]
 Whole = npt.NDArray[np.int64]
+Counts = npt.NDArray[np.int32]
 
 # Odd, so that products by it wrap around without losing what was multiplied: the fraction of the golden ratio, as usual.
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 _LONGEST_KEPT = 40
 _MOST_PENDING = 4_000_000
+_BITS = 6
+_SHELVES = 2**_BITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,28 +83,32 @@ _kept = lru_cache(maxsize=1_000_000)(_hash)
 
 
 class RowCounts:
-    """In how many rows each n-gram stands: 16 bytes for each different one, where a Counter of tuples takes 250."""
+    """In how many rows each n-gram stands: 12 bytes for each different one, where a Counter of tuples takes 250."""
 
     def __init__(self) -> None:
         self.rows = 0
-        self._keys: Keys = np.empty(0, np.uint64)
-        self._counts: Whole = np.empty(0, np.int64)
+        # Sorted keys and their counts, cut by the keys' first bits: merging copies one shelf at a time, not all.
+        self._shelves = [(np.empty(0, np.uint64), np.empty(0, np.int32)) for _ in range(_SHELVES)]
         self._pending: list[Keys] = []
         self._waiting = 0
+        self._keys: Keys = np.empty(0, np.uint64)
+        self._logs: Floats = np.empty(0)
 
     def add(self, keys: Keys, rows: int) -> None:
         """Count the n-grams of that many further rows; `keys` holds each of a row's n-grams once."""
         self.rows += rows
         self._pending.append(keys)
         self._waiting += len(keys)
-        if self._waiting > max(_MOST_PENDING, len(self._keys)):
+        if self._waiting > _MOST_PENDING:
             self._merge()
 
     def close(self) -> None:
         """Forget the n-grams of a single row, which count like those of none: most of all. No row can be added after it."""
         self._merge()
-        several = self._counts > 1
-        self._keys, self._counts = self._keys[several], self._counts[several]
+        several = [(keys[counts > 1], counts[counts > 1]) for keys, counts in self._shelves]
+        self._shelves.clear()
+        self._keys = np.concatenate([keys for keys, _ in several])
+        self._logs = np.log(np.concatenate([counts for _, counts in several], dtype=np.float64))
 
     def logs(self, keys: Keys) -> Floats:
         """Give the logarithm of the number of rows that each n-gram stands in, 0 for none."""
@@ -109,17 +116,26 @@ class RowCounts:
             return np.zeros(len(keys))
         different, which = np.unique(keys, return_inverse=True)
         at = np.minimum(np.searchsorted(self._keys, different), len(self._keys) - 1)
-        counts = np.where(self._keys[at] == different, self._counts[at], 1)
-        return np.asarray(np.log(counts)[which])
+        return np.asarray(np.where(self._keys[at] == different, self._logs[at], 0.0)[which])
 
     def _merge(self) -> None:
         if not self._pending:
             return
         new, counts = np.unique(np.concatenate(self._pending), return_counts=True)
         self._pending, self._waiting = [], 0
-        keys = np.concatenate((self._keys, new))
-        at = np.argsort(keys, kind="stable")
-        keys = keys[at]
-        first = np.flatnonzero(np.diff(keys, prepend=keys[:1] + np.uint64(1)))
-        self._counts = np.add.reduceat(np.concatenate((self._counts, counts))[at], first) if len(first) else counts
-        self._keys = keys[first]
+        cuts = np.searchsorted(new, np.arange(1, _SHELVES, dtype=np.uint64) << np.uint64(64 - _BITS))
+        parts = zip(np.split(new, cuts), np.split(counts.astype(np.int32), cuts), strict=True)
+        for shelf, part in enumerate(parts):
+            self._shelves[shelf] = _merged(self._shelves[shelf], part)
+
+
+def _merged(one: tuple[Keys, Counts], other: tuple[Keys, Counts]) -> tuple[Keys, Counts]:
+    keys, counts = np.concatenate((one[0], other[0])), np.concatenate((one[1], other[1]))
+    at = np.argsort(keys, kind="stable")
+    keys, counts = keys[at], counts[at]
+    # Each key is there twice at most: what the second counted goes to the first.
+    second = np.flatnonzero(keys[1:] == keys[:-1]) + 1
+    counts[second - 1] += counts[second]
+    kept = np.ones(len(keys), np.bool_)
+    kept[second] = False
+    return keys[kept], counts[kept]
