@@ -6,6 +6,7 @@ albums   pictures as an input       pictures what is done to them before they ar
 check    what would be sent         look     status and export, while nothing runs or beside a run
 report   what a page shows          gallery, asked_again   its rows, and what they asked
 fingerprints   sha256 of large files meanwhile             captions   what captioners check
+evaluate what is scored and written   tables, scores_file   what is read for it, and scores.json
 place    where a job lies, who runs it   deadline, text, signals   small things of their own
 
 Nothing is imported here: what a verb does not need, it should not wait for.
