@@ -62,12 +62,20 @@ def _split(context: click.Context, parameter: click.Parameter, values: tuple[str
     "--missing",
     "rule",
     type=click.Choice(["zero", "drop"]),
+    envvar="ROWCALL_EVALUATE_MISSING",
     default="zero",
     show_default=True,
     help="Rows that failed, were refused, cut off or empty: count as an empty answer, or leave out. Both are shown.",
 )
 @click.option("-o", "--output", type=_PATH, metavar="FILE", help="Write the rows with their scores: .parquet, .csv or .jsonl.")
-@click.option("--json", "json_file", type=_PATH, metavar="FILE", help="Write all figures as JSON; - is standard output.")
+@click.option(
+    "--json",
+    "json_file",
+    type=_PATH,
+    metavar="FILE",
+    envvar="ROWCALL_EVALUATE_JSON",
+    help="Write all figures as JSON; - is standard output.",
+)
 @click.option("--report", type=_PATH, metavar="FILE", help="Write a page to look at: figures, plots, rows.")
 @click.option(
     "--gate",

@@ -1,12 +1,15 @@
 """rowcall evaluate: what it prints and writes, its exit codes, and jobs that are not finished."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.evaluate.catalogue import METRICS
 from pipeline.jobs.scores_file import read_scores
 
 JOB = """
@@ -107,6 +110,46 @@ def test_a_page_is_not_written_over_what_is_none(rowcall, output: Path, tmp_path
     ended = rowcall("evaluate", output, "--reference", "answer", "--report", tmp_path / "mine.html")
     assert ended.code == 2
     assert (tmp_path / "mine.html").read_text() == "my notes"
+
+
+OFFLINE = """
+import sys
+
+def refuse(event, arguments):
+    if event.startswith("socket."):
+        raise RuntimeError(event)
+
+sys.addaudithook(refuse)
+from pipeline.cli import main
+main()
+"""
+
+
+def test_no_metric_asks_the_network_for_anything(output: Path) -> None:
+    texts = ",".join(name for name in METRICS if name not in ("choice", "number", "json"))
+    command = [sys.executable, "-c", OFFLINE, "evaluate", str(output), "--reference", "answer", "--metric", texts]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "seen"),
+    [
+        ("REFERENCE", "answer", "completion against answer"),
+        ("METRIC", "rougeL", "rougeL"),
+        ("GATE", "exact>=0.1\nf1>=0.1", "gate f1>=0.1 holds"),
+        ("BY", "id", "id = 1"),
+        ("MISSING", "drop", "0.500"),
+        ("JSON", "-", '"kind":"evaluation"'),
+    ],
+)
+def test_every_option_has_an_environment_twin(
+    rowcall, output: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, seen: str
+) -> None:
+    monkeypatch.setenv(f"ROWCALL_EVALUATE_{name}", value)
+    ended = rowcall("evaluate", output, *(() if name == "REFERENCE" else ("--reference", "answer")))
+    assert ended.code == 0
+    assert seen in ended.out
 
 
 @pytest.mark.network
