@@ -1,13 +1,10 @@
 """The letter that an answer to a multiple-choice question chooses, and whether it is the reference's."""
 
 import re
-from collections.abc import Sequence
-
-import numpy as np
 
 from pipeline.core.errors import ConfigError
 from pipeline.core.scores import About
-from pipeline.evaluate.metric import Mean, Scored, mean_scored
+from pipeline.evaluate.found import Found
 from pipeline.version import __version__
 
 _DRESSED = r"[\s*_\"'`(\[{$]{0,6}"
@@ -44,20 +41,10 @@ def chosen_letter(text: str) -> str | None:
     return None
 
 
-class Choice(Mean):
-    """Scores 1 where the letter chosen is the reference's."""
-
+def choice() -> Found[str]:
+    """Score 1 where the letter chosen is the reference's."""
     about = About("choice", "Choice", f"letters:A-J|refs:any|rowcall:{__version__}", proportion=True)
-
-    def score(self, answers: Sequence[str], references: Sequence[Sequence[str]]) -> Scored:
-        rows = np.zeros(len(answers))
-        unanswered = np.zeros(len(answers), dtype=np.bool_)
-        for row, (answer, each) in enumerate(zip(answers, references, strict=True)):
-            expected = [_reference(text) for text in each]
-            found = chosen_letter(answer)
-            unanswered[row] = found is None and bool(answer)
-            rows[row] = found in expected
-        return mean_scored(rows, unanswered)
+    return Found(about, chosen_letter, _reference)
 
 
 def _reference(text: str) -> str:

@@ -5,11 +5,9 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from pipeline.core.errors import ConfigError
 from pipeline.core.scores import About
-from pipeline.evaluate.metric import Mean, Scored, mean_scored
+from pipeline.evaluate.found import Found
 from pipeline.version import __version__
 
 _FENCED = re.compile(r"```[ \t]*(?:json|JSON)?[ \t]*\n(.*?)```", re.DOTALL)
@@ -72,23 +70,17 @@ def field_of(text: str, path: Sequence[str]) -> str | None:
     return _canonical(value)
 
 
-class Json(Mean):
-    """Scores 1 where the answer's JSON has the reference's value, whatever the order of keys and the spelling of numbers."""
-
+def json_value() -> Found[str]:
+    """Score 1 where the answer's JSON has the reference's value, whatever the order of keys and the spelling of numbers."""
     about = About("json", "JSON", f"equal:value|refs:any|rowcall:{__version__}", proportion=True)
+    return Found(about, _value, _reference)
 
-    def score(self, answers: Sequence[str], references: Sequence[Sequence[str]]) -> Scored:
-        rows = np.zeros(len(answers))
-        unanswered = np.zeros(len(answers), dtype=np.bool_)
-        for row, (answer, each) in enumerate(zip(answers, references, strict=True)):
-            expected = [_reference(text) for text in each]
-            try:
-                found = _canonical(find_json(answer)) if answer else None
-            except ValueError:
-                found = None
-            unanswered[row] = found is None and bool(answer)
-            rows[row] = found is not None and found in expected
-        return mean_scored(rows, unanswered)
+
+def _value(text: str) -> str | None:
+    try:
+        return _canonical(find_json(text))
+    except ValueError:
+        return None
 
 
 def _canonical(value: Any) -> str | None:

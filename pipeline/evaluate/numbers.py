@@ -1,14 +1,11 @@
 """The last number in a text, and whether it is the reference's."""
 
 import re
-from collections.abc import Sequence
 from fractions import Fraction
-
-import numpy as np
 
 from pipeline.core.errors import ConfigError
 from pipeline.core.scores import About
-from pipeline.evaluate.metric import Mean, Scored, mean_scored
+from pipeline.evaluate.found import Found
 from pipeline.version import __version__
 
 # 1,250 · -3.5 · .5 · 2e-3 · 3/4. A minus belongs to it where nothing stands before that it could be subtracted from.
@@ -40,26 +37,19 @@ def value_of(number: str) -> Fraction | None:
         return None
 
 
-class Number(Mean):
-    """Scores 1 where the answer's last number equals the reference's last number exactly: 1,250.0 is 1250, 3/4 is 0.75."""
-
+def number() -> Found[Fraction]:
+    """Score 1 where the answer's last number equals the reference's last number exactly: 1,250.0 is 1250, 3/4 is 0.75."""
     about = About("number", "Number", f"find:last|equal:exact|refs:best|rowcall:{__version__}", proportion=True)
+    return Found(about, _value, _reference)
 
-    def score(self, answers: Sequence[str], references: Sequence[Sequence[str]]) -> Scored:
-        rows = np.zeros(len(answers))
-        unanswered = np.zeros(len(answers), dtype=np.bool_)
-        for row, (answer, each) in enumerate(zip(answers, references, strict=True)):
-            expected = [_reference(text) for text in each]
-            found = last_number(answer)
-            value = None if found is None else value_of(found)
-            unanswered[row] = value is None and bool(answer)
-            rows[row] = value is not None and value in expected
-        return mean_scored(rows, unanswered)
+
+def _value(text: str) -> Fraction | None:
+    found = last_number(text)
+    return None if found is None else value_of(found)
 
 
 def _reference(text: str) -> Fraction:
-    found = last_number(text)
-    value = None if found is None else value_of(found)
+    value = _value(text)
     if value is None:
         raise ConfigError(f"--metric number: a reference has no number in it: {text[:60]!r}; choose another metric or column")
     return value
