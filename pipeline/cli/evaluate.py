@@ -48,6 +48,11 @@ def _split(context: click.Context, parameter: click.Parameter, values: tuple[str
     "  [default: exact,f1]",
 )
 @click.option(
+    "--tokenize",
+    type=click.Choice(["13a", "intl", "zh", "char", "none"]),
+    help="How bleu splits texts: zh for Chinese, char where no spaces are written.  [default: 13a]",
+)
+@click.option(
     "--extract",
     metavar="REGEX|number|choice|json[:FIELD]",
     help="What of a completion is the answer: the last match (its first group), the last number, the letter chosen, JSON.",

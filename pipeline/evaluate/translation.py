@@ -10,8 +10,11 @@ from sacrebleu.metrics.chrf import CHRF
 from sacrebleu.metrics.lib_ter import translation_edit_rate
 from sacrebleu.metrics.ter import TER
 from sacrebleu.tokenizers.tokenizer_13a import Tokenizer13a
+from sacrebleu.tokenizers.tokenizer_char import TokenizerChar
+from sacrebleu.tokenizers.tokenizer_intl import TokenizerV14International
 from sacrebleu.tokenizers.tokenizer_re import TokenizerRegexp
 from sacrebleu.tokenizers.tokenizer_ter import TercomTokenizer
+from sacrebleu.tokenizers.tokenizer_zh import TokenizerZh
 
 from pipeline.core.scores import About
 from pipeline.evaluate.metric import Floats, Scored
@@ -25,10 +28,10 @@ _CHARACTERS = 6  # the order of chrF's
 _BETA = 2
 
 
-def bleu() -> "Translation":
-    """BLEU with sacrebleu's defaults; a row's own score takes the orders that the row has (`effective_order`)."""
+def bleu(tokenize: str = "13a") -> "Translation":
+    """BLEU with sacrebleu's defaults but for its tokenizer; a row's own score takes the orders it has (`effective_order`)."""
     # `force` silences a warning that texts look tokenized.
-    return Translation("bleu", "BLEU", BLEU(force=True), 2 + 2 * _ORDERS, _bleu, _bleu_of_row, "|rows-eff:yes")
+    return Translation("bleu", "BLEU", BLEU(force=True, tokenize=tokenize), 2 + 2 * _ORDERS, _bleu, _bleu_of_row, "|rows-eff:yes")
 
 
 def chrf() -> "Translation":
@@ -101,7 +104,7 @@ class Translation:
 
 def _forget_texts() -> None:
     """Empty sacrebleu's memory of texts: it keeps 65,536 of them however long they are, 26 GB if each is of 200 kB."""
-    for tokenizer in (Tokenizer13a, TokenizerRegexp, TercomTokenizer):
+    for tokenizer in (Tokenizer13a, TokenizerRegexp, TercomTokenizer, TokenizerV14International, TokenizerZh, TokenizerChar):
         cast("Any", tokenizer.__call__).cache_clear()
 
 

@@ -37,6 +37,7 @@ class Asked:
     other: Path | None = None
     references: Sequence[str] = ()
     metrics: Sequence[str] = ("exact", "f1")
+    tokenize: str | None = None
     extract: str | None = None
     by: Sequence[str] = ()
     cluster: str | None = None
@@ -61,7 +62,7 @@ def evaluate(asked: Asked, *, seen: Seen = lambda rows: None, now: Callable[[], 
     if asked.output is not None:
         _check_output(asked.output, [asked.target, *([asked.other] if asked.other else [])])
     plan = Plan(
-        metrics=metrics_named(asked.metrics),
+        metrics=metrics_named(asked.metrics, tokenize=asked.tokenize),
         references=list(dict.fromkeys(asked.references)),
         extractor=extractor(asked.extract) if asked.extract is not None else None,
         by=list(dict.fromkeys(asked.by)),
