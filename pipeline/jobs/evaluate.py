@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from pipeline.core.errors import ConfigError
 from pipeline.core.extras import missing_extra
-from pipeline.core.scores import Comparison, Evaluation, Rule
+from pipeline.core.scores import Comparison, Evaluation, Rule, Table
 from pipeline.evaluate import cells
 from pipeline.evaluate.catalogue import metrics_named
 from pipeline.evaluate.comparison import Pairs, check_references, comparison_of, flips_of, keys_of, marked, pair
@@ -118,13 +118,23 @@ def _two(a: OpenTable, b: OpenTable, plan: Plan, asked: Asked, seen: Seen, now: 
     rows_b = score_rows(b.batches, b.schema, b.about.rows, plan_b, only=only_b, learn=False, seen=seen)
     if not (rows_a.scored[pairs.in_a] & rows_b.scored[pairs.in_b]).any():
         raise ConfigError(f"--reference {', '.join(plan.references)}: no pair of rows has one")
-    result = judged(comparison_of(rows_a, rows_b, plan_a, pairs, (a.about, b.about), made=now), asked.gates)
+    tables = _told_apart(a.about, b.about, asked.target, asked.other or asked.target)
+    result = judged(comparison_of(rows_a, rows_b, plan_a, pairs, tables, made=now), asked.gates)
     if asked.with_rows:
         sides = (a.batches, a.schema, plan_a), (b.batches, b.schema, plan_b)
         result = replace(result, flips=flips_of(rows_a, rows_b, pairs, sides))
     if asked.output is not None:
         export(_paired_schema(a.schema, plan_a), _paired_batches(a, rows_a, rows_b, plan_a, pairs), asked.output)
     return result
+
+
+def _told_apart(a: Table, b: Table, in_a: Path, in_b: Path) -> tuple[Table, Table]:
+    """Give both tables with names that differ: last night's captions.parquet and tonight's lie in other folders."""
+    if a.name != b.name or in_a.resolve() == in_b.resolve():
+        return a, b
+    parts_a, parts_b = in_a.resolve().parts, in_b.resolve().parts
+    depth = next(at for at in range(1, max(len(parts_a), len(parts_b)) + 1) if parts_a[-at:] != parts_b[-at:])
+    return replace(a, name="/".join(parts_a[-depth:])), replace(b, name="/".join(parts_b[-depth:]))
 
 
 # -- what is written

@@ -184,6 +184,15 @@ def test_a_key_may_be_text_on_one_side_and_numbers_on_the_other(runs: tuple[Path
     assert compared(a, tmp_path / "b.csv").groups == compared(a, b).groups
 
 
+def test_tables_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> None:
+    for night in ("monday", "tuesday"):
+        (tmp_path / night / "out").mkdir(parents=True)
+    a, b = (table(tmp_path / night / "out" / "t.parquet") for night in ("monday", "tuesday"))
+    result = compared(a, b)
+    assert (result.a.name, result.b.name) == ("monday/out/t.parquet", "tuesday/out/t.parquet")
+    assert compared(a, a).a.name == "t.parquet"
+
+
 def test_flips_are_losses_first_and_both_sides_are_shown(runs: tuple[Path, Path]) -> None:
     result = compared(*runs, metrics=["exact"], with_rows=True)
     gains = [float(each.scores_b["exact"] or 0) - float(each.scores_a["exact"] or 0) for each in result.flips]
