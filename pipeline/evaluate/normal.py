@@ -19,15 +19,17 @@ def normalised(text: str) -> str:
     """Give the text in lower case, without ASCII punctuation, articles and needless blanks.
 
     That is normalize_answer of SQuAD's evaluation script (Rajpurkar et al. 2016), with one thing mended: it drops every
-    sign and point, so that 3.5 is 35 and -5 is 5. Commas go from numbers too: 1,250 is 1250.
+    sign and point, so that 3.5 is 35 and -5 is 5. Commas go from numbers too: 1,250 is 1250. And where nothing would be left,
+    articles stay, or else marks: + is not -, and the choice A not The.
     """
     return _kept(text) if len(text) <= _KEPT_LENGTH else _made(text)
 
 
 def _made(text: str) -> str:
     text = text.lower()
-    text = _MARKS.sub("", text.translate(_MINUS)) if _DIGIT.search(text) else text.translate(_DROP)
-    return " ".join(_ARTICLES.sub(" ", text).split())
+    bare = _MARKS.sub("", text.translate(_MINUS)) if _DIGIT.search(text) else text.translate(_DROP)
+    words = _ARTICLES.sub(" ", bare).split() or bare.split() or text.split()
+    return " ".join(words)
 
 
 # Several metrics ask for the same texts, batch by batch.

@@ -32,7 +32,10 @@ def score(name: str, answer: str, *references: str) -> float:
         ("-5", ["5"], 0),
         ("1,250", ["1250"], 1),
         ("", ["the"], 0),
-        ("!", ["the"], 1),
+        ("!", ["the"], 0),
+        ("-", ["+"], 0),
+        ("the", ["A"], 0),
+        ("A.", ["a"], 1),
     ],
 )
 def test_exact_match(answer: str, references: list[str], expected: float) -> None:
