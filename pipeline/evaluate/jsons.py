@@ -10,7 +10,7 @@ from pipeline.core.scores import About
 from pipeline.evaluate.found import Found
 from pipeline.version import __version__
 
-_FENCED = re.compile(r"```[ \t]*(?:json|JSON)?[ \t]*\n(.*?)```", re.DOTALL)
+_FENCED = re.compile(r"```([^`\n]*)\n(.*?)```", re.DOTALL)
 _OPENS = re.compile(r"[{\[]")
 # A text with more brackets before its JSON is none; trying each would take a hostile one's length squared.
 _MOST_TRIES = 50
@@ -32,21 +32,30 @@ _DECODER = json.JSONDecoder(parse_constant=_refuse, parse_float=_number)
 
 
 def find_json(text: str) -> Any:
-    """Give the value of the JSON in a text: all of it, its last fenced block, or the first object or list that stands in it.
+    """Give the value of the JSON in a text: all of it, its last fenced block, or the last object, else list, that stands in it.
 
-    Raises ValueError if there is none. Numbers that are whole come as int, however written.
+    Objects come before lists, as [1] may be a footnote. Raises ValueError if there is none. Numbers that are whole come as
+    int, however written.
     """
-    for whole in (text, *reversed(_FENCED.findall(text))):
+    fenced = [block for label, block in _FENCED.findall(text) if label.strip().lower() in ("", "json")]
+    for whole in (text, *reversed(fenced)):
         try:
             return _DECODER.decode(whole.strip())
         except (ValueError, RecursionError):
             continue
-    for _, opens in zip(range(_MOST_TRIES), _OPENS.finditer(text), strict=False):
+    found: list[Any] = []
+    at = failed = 0
+    while failed < _MOST_TRIES and (opens := _OPENS.search(text, at)):
         try:
-            return _DECODER.raw_decode(text, opens.start())[0]
+            value, at = _DECODER.raw_decode(text, opens.start())
         except (ValueError, RecursionError):
+            at, failed = opens.end(), failed + 1
             continue
-    raise ValueError("no JSON")
+        if isinstance(value, dict) or not (found and isinstance(found[0], dict)):
+            found = [value]
+    if not found:
+        raise ValueError("no JSON")
+    return found[0]
 
 
 def field_of(text: str, path: Sequence[str]) -> str | None:

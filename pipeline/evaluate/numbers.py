@@ -10,22 +10,35 @@ from pipeline.version import __version__
 
 # 1,250 · -3.5 · .5 · 2e-3 · 3/4. A minus belongs to it where nothing stands before that it could be subtracted from.
 _UNSIGNED = r"(?:[0-9]{1,3}(?:[,\u202f\u00a0][0-9]{3})+(?![0-9])|[0-9]+)?(?:(?<=[0-9])(?:\.[0-9]+)?|\.[0-9]+)"
-_NUMBER = re.compile(
-    rf"(?:(?<![\w)\]])[-+\u2212](?:[$€£¥] ?)?)?(?<![\w.])(?:{_UNSIGNED})(?:[eE][-+]?[0-9]{{1,3}}(?![\w]))?(?:/[0-9]+(?![/\w]))?"
-)
+_SIGN = r"(?:(?<![\w)\]])[-+\u2212\u2013](?:[$€£¥] ?)?)?"
+_NO_PART = r"(?<![\w.])(?<![a-z}]\^)(?<![a-z}]\^\{)"
+_NUMBER = re.compile(rf"{_SIGN}{_NO_PART}(?:{_UNSIGNED})(?:[eE][-+]?[0-9]{{1,3}}(?![\w]))?(?:/[0-9]+(?![/\w]))?")
+# LaTeX: 1{,}250 and 10,\!080 are grouped, \frac{3}{4} is 3/4. A power of a unit or variable is no answer: cm^2.
+_GROUPED = re.compile(r"(?<=[0-9])(?:\{,\}|,?\\[,!])(?=[0-9]{3})")
+_FRACTION = re.compile(r"\\[dt]?frac(?:\{(-?[0-9]{1,20})\}\{([0-9]{1,20})\}|([0-9])([0-9]))")
 # Nobody means a longer one, and arithmetic with those of hostile texts would take for ever.
 _MOST_CHARACTERS = 60
+_MINUS = str.maketrans("\u2212\u2013", "--")
 
 
 def last_number(text: str) -> str | None:
     """Give the text's last number as it stands there, without grouping and currency; None if it has none."""
+    if "\\" in text or "{,}" in text:
+        text = _FRACTION.sub(_divided, _GROUPED.sub(",", text))
     found = None
     for match in _NUMBER.finditer(text):
         if len(match.group()) <= _MOST_CHARACTERS:
             found = match.group()
             if "/" in found and text[match.start() - 1 : match.start()] == "/":  # 12/25/2020 is no division
                 found = found.partition("/")[2]
-    return None if found is None else re.sub("[^0-9.eE/+-]", "", found.replace("\u2212", "-")).removeprefix("+")
+    return None if found is None else re.sub("[^0-9.eE/+-]", "", found.translate(_MINUS)).removeprefix("+")
+
+
+def _divided(fraction: re.Match[str]) -> str:
+    numerator, denominator = (fraction.group(at) or fraction.group(at + 2) for at in (1, 2))
+    # In a mixed number its own digits must not run into those before it.
+    before = fraction.string[fraction.start() - 1 : fraction.start()]
+    return f"{' ' if before.isdigit() else ''}{numerator}/{denominator}"
 
 
 def value_of(number: str) -> Fraction | None:

@@ -83,6 +83,18 @@ def test_contains_looks_for_whole_tokens(answer: str, reference: str, expected: 
         ("on 12/25/2020", "2020"),
         ("0.5%", "0.5"),
         (r"\boxed{42}", "42"),
+        (r"\boxed{\frac{3}{4}}", "3/4"),
+        (r"-\dfrac{7}{2}", "-7/2"),
+        (r"\frac12", "1/2"),
+        (r"\frac{x}{4}", "4"),
+        ("$1{,}250$", "1250"),
+        (r"10,\!080", "10080"),
+        (r"1\,250\,000", "1250000"),
+        ("\u20135 degrees", "-5"),
+        ("5\u201310 minutes", "10"),
+        ("72 cm^2", "72"),
+        (r"$72\text{ cm}^{2}$", "72"),
+        ("2^10", "10"),
         ("**42**", "42"),
         ("H2O", None),
         ("v1.2.3", None),
@@ -100,6 +112,7 @@ def test_numbers_are_equal_by_value() -> None:
     assert score("number", "#### 18", "9 * 2 = 18") == 1
     assert score("number", "3.14", "3.14159") == 0
     assert score("number", "7", "-7") == 0
+    assert score("number", r"\frac{1}{4}", r"\frac{3}{4}") == 0
     assert value_of("1/0") is None
 
 
@@ -125,6 +138,21 @@ def test_a_whole_number_is_read_however_it_is_written(number: int, form: str) ->
         ("I first thought the answer is A. But no: the answer is D", "D"),
         ("I think A is wrong, so B", "B"),
         ("Answer: A because it floats", "A"),
+        ("The correct answer is C. Option D is wrong because it is too large.", "C"),
+        ("Answer: B\n\nExplanation: Option A is wrong, option C is too.", "B"),
+        ("**Answer**: C. B and D are wrong.", "C"),
+        ("Option A is incorrect. Option B is correct. Option C is incorrect.", "B"),
+        ("**B. 12**\n\nOption A is off by one.", "B"),
+        ("B\n\nI chose this because option A is too small.", "B"),
+        ("A. Paris\nB. Rome\nI choose option B", "B"),
+        ("I'd select option B over option C.", "B"),
+        ("B is correct. A is wrong since D holds.", "B"),
+        ("(A) is false, (B) is true, so B", "B"),
+        ("The answer is \u2018B\u2019.", "B"),
+        ("The answer is 'B'.", "B"),
+        (r"The answer is \(B\).", "B"),
+        (r"$\boxed{\textbf{(C)}}$", "C"),
+        (r"\boxed{C. Paris}", "C"),
         ("A dog", None),
         ("Answer: A dog", None),
         ("I do not know", None),
@@ -134,6 +162,26 @@ def test_a_whole_number_is_read_however_it_is_written(number: int, form: str) ->
 )
 def test_the_letter_chosen_is_found(text: str, expected: str | None) -> None:
     assert chosen_letter(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'Based on [1], it is {"a": 1}',
+        '{"a": 1} as in [2]',
+        'At first {"a": 2}. Finally {"a": 1}',
+        '```python\nx = [1]\n```\n```json\n{"a": 1}\n```',
+        '```json\n{"a": 1}\n```\nUse it so:\n```python\nprint([3])\n```',
+        'I used the form {"b": string}: {"a": 1}',
+    ],
+)
+def test_json_in_a_text_is_its_last_object_and_no_footnote(text: str) -> None:
+    assert field_of(text, ()) == '{"a": 1}'
+    assert field_of("Sorted: [2] no, [1, 2]", ()) == "[1, 2]"
+
+
+def test_a_fence_and_many_blanks_take_no_time() -> None:
+    assert field_of("```" + " " * 1_000_000, ()) is None  # minutes, where blanks may be matched in two ways
 
 
 def test_json_is_compared_by_value() -> None:
