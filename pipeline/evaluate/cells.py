@@ -75,6 +75,11 @@ def check_values(schema: pa.Schema, name: str, option: str) -> None:
         raise ConfigError(f"{option} {name}: the column holds {kind}; rows can be told apart by text, numbers and dates only")
 
 
+def has_text(schema: pa.Schema, name: str) -> bool:
+    """Tell whether there is such a column and it holds text: what a run calls so does, somebody's own may hold anything."""
+    return name in schema.names and _is_text(_plain(schema.field(name).type))
+
+
 def is_told(schema: pa.Schema, name: str) -> bool:
     """Tell whether a person knows a row by this column."""
     kind = _plain(schema.field(name).type)

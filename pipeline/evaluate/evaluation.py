@@ -94,13 +94,14 @@ def _spread(rows: Rows, about: About) -> Spread | None:
     return Spread(about.name, [(float(edges[at]), float(edges[at + 1]), int(number)) for at, number in enumerate(counts)])
 
 
-def notices_of(rows: Rows, plan: Plan, *, whose: str = "") -> list[str]:
-    """Say in sentences what a reader of the scores must know of these rows."""
+def notices_of(rows: Rows, plan: Plan, *, whose: str = "", within: Flags | None = None) -> list[str]:
+    """Say in sentences what a reader of the scores must know of these rows, or of those `within`."""
     said = []
-    unreferenced = int(np.count_nonzero(~(rows.scored | rows.pending)))
+    within = np.ones(len(rows), np.bool_) if within is None else within
+    unreferenced = int(np.count_nonzero(within & ~(rows.scored | rows.pending)))
     if unreferenced:
         said.append(f"{unreferenced:,} rows{whose} have no reference and are in no score")
-    if number := int(np.count_nonzero(rows.pending)):
+    if number := int(np.count_nonzero(within & rows.pending)):
         said.append(f"{number:,} rows{whose} are still to do and in no score: `rowcall run` goes on")
     missing = counts_of(rows.missing[rows.scored])
     if number := missing.get("length", 0):
@@ -111,8 +112,7 @@ def notices_of(rows: Rows, plan: Plan, *, whose: str = "") -> list[str]:
     if rows.refusals:
         said.append(f"{rows.refusals:,} completions{whose} read like a refusal; they are scored as answers")
     for metric in plan.metrics:
-        blind = getattr(metric, "blind", 0)
-        if blind:
+        if blind := rows.blind.get(metric.about.name, 0):
             said.append(
                 f"{metric.about.title} sees only a-z and 0-9: {blind:,} rows{whose} have a reference in which it sees nothing"
             )

@@ -107,7 +107,6 @@ def estimate(
     to depend on each other. `proportion` says that the one statistic is 0 or 1 and its mean the score. The interval is cut
     off at `bounds`, the least and the greatest score that there can be.
     """
-    units = _units(statistics, clusters)
     if not len(statistics):
         return Estimate(None, None, None, "no rows")
     if proportion and clusters is None:

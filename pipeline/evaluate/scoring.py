@@ -90,6 +90,7 @@ class Rows:
     groups: dict[str, Coded] = field(default_factory=dict)
     clusters: Codes | None = None
     refusals: int = 0
+    blind: dict[str, int] = field(default_factory=dict)  # by metric: rows of whose references it sees nothing
 
     def __len__(self) -> int:
         return len(self.missing)
@@ -113,7 +114,7 @@ class Texted:
 def texted(batch: pa.RecordBatch, plan: Plan) -> Texted:
     """Read a batch: which rows have an answer, and what it is."""
     completions = cells.texts_of(cells.column_of(batch, plan.completion))
-    beside = [cells.texts_of(batch.column(name)) if name in batch.schema.names else None for name in plan.beside]
+    beside = [cells.texts_of(batch.column(name)) if cells.has_text(batch.schema, name) else None for name in plan.beside]
     kinds = missing_kinds(completions, *beside)
     answers = [text if kind is None and text is not None else "" for text, kind in zip(completions, kinds, strict=True)]
     found = [True] * len(answers)
@@ -184,6 +185,8 @@ class _Gathered:
         self._rows = Rows(nobody, nobody.copy(), np.full(count, -1, np.int8), np.ones(count, np.bool_))
         self._coders = {name: _Coder(count, name, "--by", MOST_GROUPS) for name in plan.by}
         self._cluster = _Coder(count, plan.cluster, "--cluster", None) if plan.cluster else None
+        # A metric that scores two tables counts on.
+        self._blind = {each.about.name: getattr(each, "blind", 0) for each in plan.metrics}
 
     def add(self, at: int, batch: pa.RecordBatch, only: Flags | None) -> None:
         rows, plan = self._rows, self._plan
@@ -229,6 +232,7 @@ class _Gathered:
         for metric in self._plan.metrics:  # where no row has a reference
             rows.scores.setdefault(metric.about.name, np.full(len(rows), np.nan))
             rows.statistics.setdefault(metric.about.name, np.zeros((len(rows), 1)))
+        rows.blind = {each.about.name: getattr(each, "blind", 0) - self._blind[each.about.name] for each in self._plan.metrics}
         rows.groups = {name: coder.coded() for name, coder in self._coders.items()}
         rows.clusters = None if self._cluster is None else self._cluster.coded().codes
         return rows

@@ -57,6 +57,11 @@ def test_a_row_that_was_never_asked_is_in_no_score(tmp_path: Path) -> None:
     assert any("1 rows are still to do" in each for each in result.notices)
 
 
+def test_columns_of_somebodys_own_that_are_called_as_a_runs_may_hold_anything(tmp_path: Path) -> None:
+    path = table(tmp_path / "t.parquet", status=[{"code": 200}] * 8, finish_reason=[[1]] * 8, extra=[b"x"] * 8)
+    assert scored(path, metrics=["exact"]).groups[0].missing == {"empty": 2}
+
+
 def test_a_truncated_answer_is_no_short_answer(tmp_path: Path) -> None:
     path = table(tmp_path / "t.parquet", completion=["Paris"] * 8, answer=["Paris"] * 8)
     (score,) = scored(path, metrics=["exact"]).groups[0].scores
@@ -167,6 +172,20 @@ def test_two_runs_are_compared_over_the_rows_both_hold(runs: tuple[Path, Path]) 
     assert whole.difference.low is not None
     assert whole.difference.low > 0.15
     assert [(each.column, each.value, each.rows) for each in result.groups[1:]] == [("kind", "a", 145), ("kind", "b", 145)]
+
+
+def test_rows_on_one_side_only_are_not_said_to_have_no_reference(runs: tuple[Path, Path]) -> None:
+    notices = compared(*runs, metrics=["exact"]).notices
+    assert list(notices) == ["10 rows stand in A only and 5 in B only; they are not compared"]
+
+
+def test_rows_whose_reference_a_metric_cannot_see_are_counted_once_for_both_sides(tmp_path: Path) -> None:
+    a, b = (tmp_path / name for name in ("a.parquet", "b.parquet"))
+    for path in (a, b):
+        pq.write_table(pa.table({"id": [1, 2], "answer": ["日本", "x"], "completion": ["日本", "x"]}), path)
+    notices = compared(a, b, metrics=["rougeL"]).notices
+    assert [each for each in notices if "1 rows of A" in each] == list(notices)
+    assert len(notices) == 1
 
 
 def test_the_order_of_rows_changes_nothing(runs: tuple[Path, Path], tmp_path: Path) -> None:
