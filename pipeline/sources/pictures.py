@@ -125,14 +125,14 @@ def notices_of(gathered: Gathering) -> list[str]:
 
 
 def without(folder: PictureFolder, others: Sequence[PictureFolder]) -> PictureFolder:
-    """Give the pictures that none of the others names."""
+    """Give the pictures that none of the others names, whichever of two folders lies in the other."""
     pc = compute()
-    paths = paths_of(folder, folder.root)
+    paths = _absolute(folder)
     for other in others:
-        known = pc.is_in(paths, value_set=paths_of(other, folder.root))
+        known = pc.is_in(paths, value_set=_absolute(other))
         if known.true_count:
             folder = folder.only(pc.invert(known))
-            paths = paths_of(folder, folder.root)
+            paths = _absolute(folder)
     return folder
 
 
@@ -169,6 +169,11 @@ def compute() -> Any:
     import pyarrow.compute
 
     return pyarrow.compute
+
+
+def _absolute(folder: PictureFolder) -> "pa.Array[Any]":
+    # Not seen from one of the two: `..` would give the picture of an inner folder two paths.
+    return prefixed(folder.names, os.path.abspath(folder.root).rstrip("/"))  # noqa: PTH100 -- links are not followed
 
 
 def _size(entry: "os.DirEntry[str] | Path") -> int | None:

@@ -90,6 +90,15 @@ def test_pictures_of_one_name_in_several_folders_are_told_apart(run, tmp_path):
     assert list(rows()) == ["a/1.png", "b/1.png", "b/2.png", "c/1.png"]
 
 
+def test_a_folder_and_one_inside_it_are_asked_once_in_either_order(run, tmp_path):
+    put(tmp_path / "photos", "1.png", "sub/1.png")
+    assert run("--input", "photos/sub")[::2] == (0, 2)
+    put(tmp_path / "photos" / "sub", "2.png")
+    assert run("--input", "photos/sub")[::2] == (0, 1)
+    assert run("--input", "photos", source="photos/sub")[::2] == (0, 0)
+    assert list(rows()) == ["1.png", "sub/1.png", "sub/2.png"]
+
+
 def test_check_calls_a_picture_as_a_run_does(rowcall, tmp_path):
     for folder in "ab":
         put(tmp_path / "photos" / folder, "1.png")

@@ -58,6 +58,7 @@ def test_a_picture_named_twice_is_one(tree):
         ("sub", ["a.tiff", "deep/c.webp"]),
         (".", ["a.png", "b.JPG"]),
     ]
+    assert found(tree, "", "sub", "sub/deep/../a.tiff") == [(".", ALL)]
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif", "heic", "heif"])
