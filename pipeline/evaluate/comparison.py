@@ -139,7 +139,7 @@ def comparison_of(
 def _notices(a: Rows, b: Rows, plan: Plan, pairs: Pairs) -> list[str]:
     said = []
     if pairs.only_a or pairs.only_b:
-        said.append(f"{pairs.only_a:,} rows stand in A only and {pairs.only_b:,} in B only; they are not compared")
+        said.append(f"not compared: {pairs.only_a:,} only in A, {pairs.only_b:,} only in B")
     of_a = notices_of(a, plan, whose=" of A", within=marked(len(a), pairs.in_a))
     return said + of_a + notices_of(b, replace(plan, metrics=()), whose=" of B", within=marked(len(b), pairs.in_b))
 

@@ -100,23 +100,27 @@ def notices_of(rows: Rows, plan: Plan, *, whose: str = "", within: Flags | None 
     within = np.ones(len(rows), np.bool_) if within is None else within
     unreferenced = int(np.count_nonzero(within & ~(rows.scored | rows.pending)))
     if unreferenced:
-        said.append(f"{unreferenced:,} rows{whose} have no reference and are in no score")
+        said.append(f"{_many(unreferenced, 'row')}{whose} without a reference, in no score")
     if number := int(np.count_nonzero(within & rows.pending)):
-        said.append(f"{number:,} rows{whose} are still to do and in no score: `rowcall run` goes on")
+        said.append(f"{_many(number, 'row')}{whose} still to do, in no score: `rowcall run` goes on")
     missing = counts_of(rows.missing[rows.scored])
     if number := missing.get("length", 0):
         said.append(
-            f"{number:,} answers{whose} were cut off (finish reason length) and count as no answer:"
-            " raise request.max_tokens and ask them again with --retry-failed=length"
+            f"{_many(number, 'answer')}{whose} cut off (finish reason length), which is no answer:"
+            " raise request.max_tokens, and ask again with --retry-failed=length"
         )
     if rows.refusals:
-        said.append(f"{rows.refusals:,} completions{whose} read like a refusal; they are scored as answers")
+        said.append(f"{_many(rows.refusals, 'completion')}{whose} like a refusal to read, scored as an answer")
     for metric in plan.metrics:
         if blind := rows.blind.get(metric.about.name, 0):
             said.append(
-                f"{metric.about.title} sees only a-z and 0-9: {blind:,} rows{whose} have a reference in which it sees nothing"
+                f"{metric.about.title} sees only a-z and 0-9, and so nothing in a reference of {_many(blind, 'row')}{whose}"
             )
     return said
+
+
+def _many(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def scores_beside(rows: Rows, plan: Plan) -> dict[str, Floats]:

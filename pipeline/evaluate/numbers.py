@@ -15,6 +15,8 @@ _NO_PART = r"(?<![\w.])(?<![a-z}]\^)(?<![a-z}]\^\{)"
 _NUMBER = re.compile(rf"{_SIGN}{_NO_PART}(?:{_UNSIGNED})(?:[eE][-+]?[0-9]{{1,3}}(?![\w]))?(?:/[0-9]+(?![/\w]))?")
 # LaTeX: 1{,}250 and 10,\!080 are grouped, \frac{3}{4} is 3/4. A power of a unit or variable is no answer: cm^2.
 _GROUPED = re.compile(r"(?<=[0-9])(?:\{,\}|,?\\[,!])(?=[0-9]{3})")
+# Where mathematics puts its answer, whatever is said behind it.
+_BOXED = re.compile(r"\\boxed\{([^{}]{1,200})\}")
 _FRACTION = re.compile(r"\\[dt]?frac(?:\{(-?[0-9]{1,20})\}\{([0-9]{1,20})\}|([0-9])([0-9]))")
 # Nobody means a longer one, and arithmetic with those of hostile texts would take for ever.
 _MOST_CHARACTERS = 60
@@ -22,9 +24,11 @@ _MINUS = str.maketrans("\u2212\u2013", "--")
 
 
 def last_number(text: str) -> str | None:
-    """Give the text's last number as it stands there, without grouping and currency; None if it has none."""
+    """Give the text's last number, or that in its last box, as it stands there, but for grouping and currency; None if it has none."""
     if "\\" in text or "{,}" in text:
         text = _FRACTION.sub(_divided, _GROUPED.sub(",", text))
+        boxed = _BOXED.findall(text)
+        text = boxed[-1] if boxed and _NUMBER.search(boxed[-1]) else text
     found = None
     for match in _NUMBER.finditer(text):
         if len(match.group()) <= _MOST_CHARACTERS:

@@ -202,7 +202,9 @@ class _Gathered:
         for name, coder in self._coders.items():
             coder.add(at, cells.texts_of(cells.column_of(batch, name)))
         if self._cluster is not None and plan.cluster is not None:
-            self._cluster.add(at, cells.texts_of(cells.column_of(batch, plan.cluster)))
+            shared = cells.texts_of(cells.column_of(batch, plan.cluster))
+            # A row whose source nobody knows shares it with no other.
+            self._cluster.add(at, [f"\0{row}" if each is None else each for row, each in enumerate(shared, at)])
         taken = scored.tolist()
         answers, references = list(compress(texts.answers, taken)), list(compress(texts.references, taken))
         said = zip(compress(texts.completions, taken), compress(texts.kinds, taken), strict=True)

@@ -83,6 +83,8 @@ def test_contains_looks_for_whole_tokens(answer: str, reference: str, expected: 
         ("on 12/25/2020", "2020"),
         ("0.5%", "0.5"),
         (r"\boxed{42}", "42"),
+        (r"so \boxed{42}, found in 3 steps", "42"),
+        (r"\boxed{x}, so 3", "3"),
         (r"\boxed{\frac{3}{4}}", "3/4"),
         (r"-\dfrac{7}{2}", "-7/2"),
         (r"\frac12", "1/2"),

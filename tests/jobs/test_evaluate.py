@@ -54,7 +54,7 @@ def test_a_row_that_was_never_asked_is_in_no_score(tmp_path: Path) -> None:
     path = table(tmp_path / "t.parquet", status=["ok", "ok", "ok", "pending", "ok", "ok", "ok", "ok"])
     result = scored(path, metrics=["exact"])
     assert (result.groups[0].pending, result.groups[0].scores[0].zero.n) == (1, 6)
-    assert any("1 rows are still to do" in each for each in result.notices)
+    assert any("1 row still to do" in each for each in result.notices)
 
 
 def test_columns_of_somebodys_own_that_are_called_as_a_runs_may_hold_anything(tmp_path: Path) -> None:
@@ -86,6 +86,12 @@ def test_groups_come_largest_first_behind_all_rows(tmp_path: Path) -> None:
     groups = scored(table(tmp_path / "t.parquet"), by=["kind"], metrics=["exact"]).groups
     assert [(each.column, each.value, each.rows) for each in groups] == [(None, None, 8), ("kind", "city", 7), ("kind", "sum", 1)]
     assert groups[2].scores[0].zero.estimate.value == 1.0
+
+
+def test_a_row_whose_cluster_is_not_known_is_one_of_its_own(tmp_path: Path) -> None:
+    path = table(tmp_path / "t.parquet", picture=["x", "x", None, None, None, None, None, None])
+    (score,) = scored(path, metrics=["f1"], cluster="picture").groups[0].scores
+    assert score.zero.estimate.method == "clustered jackknife, few clusters: 6"  # the row without a reference is in none
 
 
 def test_an_answer_not_found_is_counted_and_scored_as_wrong(tmp_path: Path) -> None:
@@ -123,7 +129,7 @@ def test_a_refusal_in_words_is_scored_as_an_answer_and_named(tmp_path: Path) -> 
     path = table(tmp_path / "t.parquet", finish_reason=["stop"] * 8, status=["ok"] * 8)
     result = scored(path)
     assert result.groups[0].missing == {"empty": 2}
-    assert "1 completions read like a refusal; they are scored as answers" in result.notices
+    assert "1 completion like a refusal to read, scored as an answer" in result.notices
 
 
 # -- two runs
@@ -176,7 +182,7 @@ def test_two_runs_are_compared_over_the_rows_both_hold(runs: tuple[Path, Path]) 
 
 def test_rows_on_one_side_only_are_not_said_to_have_no_reference(runs: tuple[Path, Path]) -> None:
     notices = compared(*runs, metrics=["exact"]).notices
-    assert list(notices) == ["10 rows stand in A only and 5 in B only; they are not compared"]
+    assert list(notices) == ["not compared: 10 only in A, 5 only in B"]
 
 
 def test_rows_whose_reference_a_metric_cannot_see_are_counted_once_for_both_sides(tmp_path: Path) -> None:
@@ -184,7 +190,7 @@ def test_rows_whose_reference_a_metric_cannot_see_are_counted_once_for_both_side
     for path in (a, b):
         pq.write_table(pa.table({"id": [1, 2], "answer": ["日本", "x"], "completion": ["日本", "x"]}), path)
     notices = compared(a, b, metrics=["rougeL"]).notices
-    assert [each for each in notices if "1 rows of A" in each] == list(notices)
+    assert [each for each in notices if "1 row of A" in each] == list(notices)
     assert len(notices) == 1
 
 
