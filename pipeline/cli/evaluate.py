@@ -12,6 +12,7 @@ import click
 from pipeline.cli.loading import quickly
 from pipeline.cli.options import ONE_A_LINE, volume_options
 from pipeline.cli.say import say
+from pipeline.jobs.evaluate_extra import check_installed
 
 if TYPE_CHECKING:
     from pipeline.core.scores import Comparison, Evaluation
@@ -21,7 +22,10 @@ _PATH = click.Path(path_type=Path)
 
 
 def _split(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(name.strip() for value in values for name in value.split(",") if name.strip())
+    names = tuple(name.strip() for value in values for name in value.split(",") if name.strip())
+    if not names:
+        raise click.UsageError("--metric: name at least one, such as exact")
+    return names
 
 
 @click.command("evaluate")
@@ -104,6 +108,7 @@ def command(
     \b
     Exit codes: 0 scored · 1 a --gate does not hold · 2 usage, or tables that cannot be scored
     """
+    check_installed()  # before the next lines, which load what it looks for
     with quickly(rows_only=False):  # here and not above: --help has no need of it
         from pipeline.jobs.evaluate import Asked, check_json, evaluate
         from pipeline.jobs.report import check_page

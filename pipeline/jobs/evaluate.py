@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.core.errors import ConfigError
-from pipeline.core.extras import missing_extra
 from pipeline.core.scores import Comparison, Evaluation, Rule, Table
 from pipeline.evaluate import cells
 from pipeline.evaluate.catalogue import metrics_named
@@ -25,7 +23,6 @@ from pipeline.evaluate.scoring import MISSING_OR_PENDING, Plan, Rows, score_rows
 from pipeline.jobs.tables import OpenTable, open_table
 from pipeline.observe.export import SUFFIXES, export
 
-_NEEDED = ("jiwer", "numpy", "rapidfuzz", "regex", "rouge_score", "sacrebleu", "scipy")
 Seen = Callable[[int], object]
 
 
@@ -55,7 +52,6 @@ def evaluate(asked: Asked, *, seen: Seen = lambda rows: None, now: Callable[[], 
 
     Raises ConfigError or SourceError for what is wrong with the tables or with what was asked, before anything is written.
     """
-    check_installed()
     check_gates(asked.gates, asked.metrics)
     if not asked.references:
         raise ConfigError("--reference: name the column that holds the right answer, or several")
@@ -76,13 +72,6 @@ def evaluate(asked: Asked, *, seen: Seen = lambda rows: None, now: Callable[[], 
         if asked.other is None:
             return _one(a, plan, asked, seen, now())
         return _two(a, stack.enter_context(open_table(asked.other, asked.completion)), plan, asked, seen, now())
-
-
-def check_installed(find: Callable[[str], object | None] = find_spec) -> None:
-    """See that the libraries of the extra are there, as `find` knows them. Raises ConfigError."""
-    lacking = [name for name in _NEEDED if find(name) is None]
-    if lacking:
-        raise ConfigError(f"rowcall evaluate needs {', '.join(lacking)}: {missing_extra('evaluate')}")
 
 
 def _one(table: OpenTable, plan: Plan, asked: Asked, seen: Seen, now: float) -> Evaluation:

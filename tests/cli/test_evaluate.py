@@ -183,3 +183,19 @@ def test_a_report_takes_the_scores_of_its_own_job_only(rowcall, output: Path, tm
     ended = rowcall("report", job, "--evaluation", tmp_path / "other.json")
     assert ended.code == 2
     assert "rowcall evaluate" in ended.err
+
+
+def test_without_the_extra_one_line_says_what_to_install(output: Path) -> None:
+    without = "import sys; sys.modules['scipy'] = None; from pipeline.cli.main import main; main()"
+    command = [sys.executable, "-c", without, "evaluate", str(output), "--reference", "answer"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    (line,) = ended.stderr.splitlines()
+    assert "rowcall evaluate needs scipy: pip install 'rowcall[evaluate]'" in line
+
+
+@pytest.mark.parametrize("named", ["", ",", " , "])
+def test_no_metric_at_all_is_refused(rowcall, output: Path, named: str) -> None:
+    ended = rowcall("evaluate", output, "--reference", "answer", "--metric", named)
+    assert ended.code == 2
+    assert ended.err == "rowcall: error: --metric: name at least one, such as exact\n"

@@ -10,7 +10,8 @@ import pytest
 
 from pipeline.core.errors import ConfigError, RowcallError
 from pipeline.core.scores import Comparison, Evaluation
-from pipeline.jobs.evaluate import Asked, check_installed, evaluate
+from pipeline.jobs.evaluate import Asked, evaluate
+from pipeline.jobs.evaluate_extra import check_installed
 
 ROWS = {
     "id": ["1", "2", "3", "4", "5", "6", "7", "8"],
