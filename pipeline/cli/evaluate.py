@@ -77,6 +77,7 @@ def _split(context: click.Context, parameter: click.Parameter, values: tuple[str
     help="Rows that failed, were refused, cut off or empty: count as an empty answer, or leave out. Both are shown.",
 )
 @click.option("-o", "--output", type=_PATH, metavar="FILE", help="Write the rows with their scores: .parquet, .csv or .jsonl.")
+@click.option("--csv-safe", is_flag=True, help="Put ' before CSV cells that a spreadsheet would run as a formula, such as =1+1.")
 @click.option(
     "--json",
     "json_file",

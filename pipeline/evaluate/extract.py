@@ -30,6 +30,8 @@ def extractor(spec: str, *, seconds: float = _MOST_SECONDS) -> Extractor:
     Of an expression the last match counts, where a text comes to its end: its group `answer`, else its first group, else
     all of it. It gets so many `seconds` a text. Raises ConfigError for one that is wrong.
     """
+    if not spec.strip() or spec == "json:":
+        raise ConfigError(f"--extract {spec!r}: give number, choice, json, json:FIELD, or a regular expression")
     match spec.partition(":"):
         case ("number", "", ""):
             return Extractor(spec, last_number)

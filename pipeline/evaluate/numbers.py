@@ -24,7 +24,7 @@ _MINUS = str.maketrans("\u2212\u2013", "--")
 
 
 def last_number(text: str) -> str | None:
-    """Give the text's last number, or that in its last box, as it stands there, but for grouping and currency; None if it has none."""
+    """Give the last number, or that of the last box, as it stands without grouping and currency; None if there is none."""
     if "\\" in text or "{,}" in text:
         text = _FRACTION.sub(_divided, _GROUPED.sub(",", text))
         boxed = _BOXED.findall(text)

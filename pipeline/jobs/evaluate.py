@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from pipeline.checkpoint.layout import Layout
 from pipeline.core.errors import ConfigError
 from pipeline.core.scores import Comparison, Evaluation, Rule, Table
 from pipeline.evaluate import cells
@@ -44,6 +45,7 @@ class Asked:
     gates: tuple[str, ...] = ()
     seed: int = 0
     output: Path | None = None
+    csv_safe: bool = False
     with_rows: bool = False  # a sample of rows, or the largest flips, is part of the result
 
 
@@ -55,8 +57,10 @@ def evaluate(asked: Asked, *, seen: Seen = lambda rows: None, now: Callable[[], 
     check_gates(asked.gates, asked.metrics)
     if not asked.references:
         raise ConfigError("--reference: name the column that holds the right answer, or several")
+    if asked.other is None and asked.key:
+        raise ConfigError("--key: rows of two tables are paired by it; give a second table")
     if asked.output is not None:
-        _check_output(asked.output, [asked.target, *([asked.other] if asked.other else [])])
+        _check_kind(asked.output, csv_safe=asked.csv_safe)
     plan = Plan(
         metrics=metrics_named(asked.metrics, tokenize=asked.tokenize),
         references=list(dict.fromkeys(asked.references)),
@@ -69,9 +73,10 @@ def evaluate(asked: Asked, *, seen: Seen = lambda rows: None, now: Callable[[], 
     )
     with ExitStack() as stack:
         a = stack.enter_context(open_table(asked.target, asked.completion))
-        if asked.other is None:
-            return _one(a, plan, asked, seen, now())
-        return _two(a, stack.enter_context(open_table(asked.other, asked.completion)), plan, asked, seen, now())
+        b = None if asked.other is None else stack.enter_context(open_table(asked.other, asked.completion))
+        if asked.output is not None:
+            _check_place(asked.output, [*a.files, *(b.files if b else [])])
+        return _one(a, plan, asked, seen, now()) if b is None else _two(a, b, plan, asked, seen, now())
 
 
 def _one(table: OpenTable, plan: Plan, asked: Asked, seen: Seen, now: float) -> Evaluation:
@@ -86,7 +91,7 @@ def _one(table: OpenTable, plan: Plan, asked: Asked, seen: Seen, now: float) -> 
         sample = sampled_rows(table.batches, table.schema, rows, plan, sample_places(rows, plan))
         result = replace(result, rows=sample)
     if asked.output is not None:
-        export(_scored_schema(table.schema, plan), _scored_batches(table, rows, plan), asked.output)
+        export(_scored_schema(table.schema, plan), _scored_batches(table, rows, plan), asked.output, csv_safe=asked.csv_safe)
     return result
 
 
@@ -113,7 +118,12 @@ def _two(a: OpenTable, b: OpenTable, plan: Plan, asked: Asked, seen: Seen, now: 
         sides = (a.batches, a.schema, plan_a), (b.batches, b.schema, plan_b)
         result = replace(result, flips=flips_of(rows_a, rows_b, pairs, sides))
     if asked.output is not None:
-        export(_paired_schema(a.schema, plan_a), _paired_batches(a, rows_a, rows_b, plan_a, pairs), asked.output)
+        export(
+            _paired_schema(a.schema, plan_a),
+            _paired_batches(a, rows_a, rows_b, plan_a, pairs),
+            asked.output,
+            csv_safe=asked.csv_safe,
+        )
     return result
 
 
@@ -143,12 +153,22 @@ def _check_folder(file: Path) -> None:
         raise ConfigError(f"{file}: is not a regular file; write to another place")
 
 
-def _check_output(output: Path, targets: Sequence[Path]) -> None:
+def _check_kind(output: Path, *, csv_safe: bool) -> None:
     if output.suffix.lower() not in SUFFIXES:
         raise ConfigError(f"{output}: scores are written as {', '.join(SUFFIXES)}; give one of these")
+    if csv_safe and output.suffix.lower() != ".csv":
+        raise ConfigError(f"{output}: --csv-safe is for .csv alone; no spreadsheet runs what is in {output.suffix}")
+
+
+def _check_place(output: Path, scored: Sequence[Path]) -> None:
+    """Refuse to write into what is scored, or over any job's output: that is paid for, and the record's only copy."""
     place = output.resolve()
-    if any(place == each.resolve() or place.is_relative_to(each.resolve()) for each in targets):
-        raise ConfigError(f"{output}: is what is to be scored; write to another place")
+    for each in (file.resolve() for file in scored):
+        if place.is_relative_to(each) or place.is_relative_to(each.with_name(f"{each.name}.rowcall")):
+            raise ConfigError(f"{output}: is what is to be scored, or lies in it; write to another place")
+    for each in (place, place.parent):
+        if each.name and Layout.of(each, is_directory=each.is_dir()).has_record:
+            raise ConfigError(f"{output}: belongs to the job whose record is {each.name}.rowcall; write to another place")
     _check_folder(output)
 
 

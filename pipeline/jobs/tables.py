@@ -1,11 +1,10 @@
 """A table to be scored: a run's output, what an unfinished job has so far, or any Parquet, CSV or JSON Lines file."""
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
@@ -13,6 +12,7 @@ from pipeline.checkpoint import parquet
 from pipeline.checkpoint.layout import Layout
 from pipeline.core.errors import ConfigError, SourceError
 from pipeline.core.scores import Table
+from pipeline.core.types import RESULT_COLUMNS
 from pipeline.jobs.look import export_batches, find_recorded
 from pipeline.observe.export import export
 from pipeline.sources import CsvOptions, ParquetSource, find, format_of, stage
@@ -50,7 +50,7 @@ def open_table(target: Path, completion: str | None = None) -> Iterator[OpenTabl
             name=named[0].name if len(named) == 1 else target.name,
             rows=rows,
             job=job if isinstance(job, str) else None,
-            completion=completion or f"{_prefix(metadata)}completion",
+            completion=completion or f"{_prefix(schema)}completion",
         )
         yield OpenTable(about, schema, _reader(readable, rows), named)
 
@@ -87,13 +87,22 @@ def _files_of(target: Path, room: Path) -> tuple[list[Path], list[Path]]:
         path = each
         if format_of(each) != "parquet":
             path = room / f"table-{number}.parquet"
-            stage(each, path, CsvOptions())
+            _stage(each, path)
         readable.append(path)
     return [target], readable
 
 
-def _prefix(metadata: Mapping[str, Any]) -> str:
-    config = metadata.get("config")
-    output = config.get("output") if isinstance(config, dict) else None
-    prefix = output.get("prefix") if isinstance(output, dict) else None
-    return prefix if isinstance(prefix, str) else ""
+def _prefix(schema: pa.Schema) -> str:
+    """Give what stands before the names of a run's result columns, which are the last ones of its output."""
+    names = schema.names[-len(RESULT_COLUMNS) :]
+    prefix = names[0].removesuffix(RESULT_COLUMNS[0]) if names else ""
+    return prefix if names == [prefix + name for name in RESULT_COLUMNS] else ""
+
+
+def _stage(path: Path, target: Path) -> None:
+    try:
+        stage(path, target, CsvOptions())
+    except SourceError as error:
+        if "input.csv" in str(error):  # there is no config to set this in
+            raise SourceError(f"{path}: CSV that is scored is UTF-8 and has commas, or tabs in .tsv; convert it first") from None
+        raise

@@ -172,6 +172,32 @@ def test_a_job_that_is_not_finished_is_scored_as_far_as_it_is(rowcall, tmp_path:
 
 
 @pytest.mark.network
+@pytest.mark.parametrize("output", ["out.parquet", "out/"])
+def test_no_jobs_output_is_written_over_or_into(rowcall, tmp_path: Path, output: str) -> None:
+    job = ask(tmp_path)
+    assert rowcall("run", job, "-q", "-o", output).code == 0
+    (tmp_path / "job.yaml").write_text(job.read_text().replace("out.parquet", output))
+    place = tmp_path / output
+    before = place.read_bytes() if place.is_file() else sorted(place.iterdir())
+    table = tmp_path / "other.csv"
+    table.write_text("completion,answer\na,a\n")
+    inside = place if place.is_file() else place / "scores.parquet"
+    for target in (job, place, table):
+        ended = rowcall("evaluate", target, "--reference", "answer", "-o", inside)
+        assert ended.code == 2
+        assert "write to another place" in ended.err
+    assert (place.read_bytes() if place.is_file() else sorted(place.iterdir())) == before
+
+
+@pytest.mark.network
+def test_an_unfinished_job_is_scored_by_its_own_columns_names(rowcall, tmp_path: Path) -> None:
+    job = ask(tmp_path, prefix=", prefix: llm_")
+    assert rowcall("run", job, "-q", "--deadline", "0s").code == 3
+    ended = rowcall("evaluate", job, "--reference", "answer")
+    assert ended.err == "rowcall: error: --reference answer: no row to be scored has one\n"
+
+
+@pytest.mark.network
 def test_a_report_takes_the_scores_of_its_own_job_only(rowcall, output: Path, tmp_path: Path) -> None:
     job = ask(tmp_path)
     assert rowcall("run", job, "-q").code == 0

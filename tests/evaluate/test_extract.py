@@ -32,6 +32,12 @@ def test_a_wrong_expression_is_an_error_that_shows_it() -> None:
         extractor("(")
 
 
+@pytest.mark.parametrize("spec", ["", " ", "json:"])
+def test_nothing_to_look_for_is_an_error(spec: str) -> None:
+    with pytest.raises(ConfigError, match="give number, choice"):
+        extractor(spec)
+
+
 def test_an_expression_that_never_ends_is_given_up_and_at_last_an_error() -> None:
     # No sleep and no clock of ours: the library gives up by itself.
     find = extractor(r"(a+)+(b+)+c", seconds=0.01).find

@@ -270,6 +270,8 @@ def test_rows_missing_on_a_side_are_dropped_from_both_or_scored_as_empty(tmp_pat
         ({"output": Path("x.txt")}, r"scores are written as \.parquet, \.csv, \.jsonl"),
         ({"output": Path("nowhere/x.csv")}, "its folder does not exist"),
         ({"references": ["extra"]}, "no row to be scored has one"),
+        ({"key": ["id"]}, "--key: rows of two tables are paired by it"),
+        ({"output": Path("x.parquet"), "csv_safe": True}, "--csv-safe is for .csv alone"),
     ],
 )
 def test_a_mistake_is_one_line_that_says_what_to_change(tmp_path: Path, asked: dict[str, object], says: str) -> None:
@@ -292,6 +294,20 @@ def test_what_is_scored_is_not_written_over(tmp_path: Path) -> None:
     table(tmp_path / "folder" / "a.parquet")
     with pytest.raises(ConfigError, match="is what is to be scored"):
         scored(tmp_path / "folder", output=tmp_path / "folder" / "b.parquet")
+
+
+def test_a_spreadsheet_runs_no_cell_if_it_should_not(tmp_path: Path) -> None:
+    path = table(tmp_path / "t.parquet", question=["=1+1"] * 8)
+    scored(path, output=tmp_path / "s.csv", csv_safe=True)
+    assert "'=1+1" in (tmp_path / "s.csv").read_text()
+
+
+@pytest.mark.parametrize("content", [b"completion;answer\na;b\n", "completion,answer\nä,b\n".encode("latin-1")])
+def test_csv_of_another_kind_is_an_error_whose_remedy_exists(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "t.csv").write_bytes(content)
+    with pytest.raises(RowcallError) as caught:
+        scored(tmp_path / "t.csv")
+    assert "input.csv" not in str(caught.value)
 
 
 def test_scores_of_scores_need_other_names(tmp_path: Path) -> None:
