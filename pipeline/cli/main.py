@@ -1,17 +1,13 @@
-"""The command `rowcall`: its verbs, and the one place where errors become messages and exit codes."""
+"""The command `rowcall`: its verbs, and where whatever they raise ends. What is said then is in ending."""
 
 import importlib
 import io
 import sys
-import traceback
-from collections.abc import Iterator
 
 import click
 
+from pipeline.cli.ending import told
 from pipeline.cli.loading import arrow_sparingly, quickly
-from pipeline.cli.say import say
-from pipeline.core.errors import RowcallError
-from pipeline.core.redact import harmless
 from pipeline.version import __version__
 
 # Verb -> what it does. The modules of the same name are imported when a verb is used: --help stays fast.
@@ -25,10 +21,6 @@ VERBS = {
     "report": "Write a job's figures, failures and rows as one HTML page.",
     "evaluate": "Score completions against references, or compare two runs row by row.",
 }
-USAGE_ERROR = 2
-BUG = 70
-MOST_ERROR_CHARS = 4000
-_MOST_FRAMES = 30
 
 
 class Verbs(click.Group):
@@ -72,30 +64,7 @@ def main() -> None:
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
         sys.exit(0)
-    except click.ClickException as error:
-        _say(error.format_message())
-        sys.exit(USAGE_ERROR)
     except click.Abort:
         sys.exit(130)
-    except RowcallError as error:
-        for line in str(error).splitlines():
-            _say(line)
-        sys.exit(error.exit_code)
     except Exception as error:  # the last line: nothing behind it could still tell the user
-        _say("this is a bug in rowcall; what is recorded is safe, and the same command goes on. Please report:")
-        say(_places(error), err=True)
-        sys.exit(BUG)
-
-
-def _places(error: BaseException) -> Iterator[str]:
-    """Give where an error came from, and what brought it about. Never its values: those may be prompts or keys."""
-    for frame in traceback.extract_tb(error.__traceback__, limit=-_MOST_FRAMES):
-        yield f"  {frame.filename}:{frame.lineno} in {frame.name}"
-    yield f"  {type(error).__name__}"
-    causes = error.exceptions[:1] if isinstance(error, BaseExceptionGroup) else (error.__cause__ or error.__context__,)
-    for cause in filter(None, causes):
-        yield from _places(cause)
-
-
-def _say(text: str) -> None:
-    say([f"rowcall: error: {harmless(text, MOST_ERROR_CHARS)}"], err=True)
+        sys.exit(told(error))

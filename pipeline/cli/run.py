@@ -1,12 +1,12 @@
 """rowcall run: run a job, or resume it."""
 
-import sys
 import time
 from pathlib import Path
 from typing import Any, Literal
 
 import click
 
+from pipeline.cli.ending import Finishing
 from pipeline.cli.loading import quickly
 from pipeline.cli.options import config_of, job_options, volume_options
 from pipeline.cli.say import say
@@ -41,8 +41,40 @@ _NEEDS_SOMEBODY = (2, 5)
 @click.option("--progress", type=click.Choice(["auto", "bar", "log", "none"]), default="auto", show_default=True)
 @click.option("--deadline", metavar="WHEN", help="Send nothing after it: 2h, 90m, or a time of day such as 06:00.")
 @click.option("--json", "as_json", is_flag=True, envvar="ROWCALL_RUN_JSON", help="Print the summary as JSON.")
+@click.option(
+    "--metrics-file",
+    type=click.Path(path_type=Path),
+    metavar="FILE.prom",
+    help="When the run has ended, leave its figures there for node_exporter's textfile collector.",
+)
+@click.option(
+    "--on-finish",
+    metavar="COMMAND",
+    help="Run by sh when the run has ended, however: the summary's JSON on its standard input, ROWCALL_EXIT_CODE set.",
+)
 @volume_options
 def command(
+    metrics_file: Path | None,
+    on_finish: str | None,
+    as_json: bool,
+    quiet: bool,
+    **asked: Any,
+) -> None:
+    """Run the job in CONFIG, or go on with it: the same command.
+
+    Results are in the output when every row has its answer or its error; until then the record beside it holds them. With
+    nothing left to do it does nothing, and exits with the job's code.
+
+    \b
+    Exit codes: 0 every row ok, 1 some failed, 2 nothing was sent, 3 stopped early (run again),
+    4 another run holds the job, 5 a person is needed first, 130 second interrupt.
+    """
+    with Finishing(metrics_file, on_finish or None, stdout_is_taken=as_json) as finishing:
+        _run(finishing, as_json=as_json, quiet=quiet, **asked)
+
+
+def _run(
+    finishing: Finishing,
     config: Path | None,
     limit: int | None,
     retry_failed: str | None,
@@ -56,15 +88,6 @@ def command(
     quiet: bool,
     **given: Any,
 ) -> None:
-    """Run the job in CONFIG, or go on with it: the same command.
-
-    Results are in the output when every row has its answer or its error; until then the record beside it holds them. With
-    nothing left to do it does nothing, and exits with the job's code.
-
-    \b
-    Exit codes: 0 every row ok, 1 some failed, 2 nothing was sent, 3 stopped early (run again),
-    4 another run holds the job, 5 a person is needed first, 130 second interrupt.
-    """
     if fresh and keep_done:
         raise ConfigError("--fresh and --keep-done exclude each other")
     if fresh and repair:
@@ -81,6 +104,7 @@ def command(
         repair=repair,
         deadline=deadline_of(deadline, now=time.time()) if deadline else None,
     )
+    finishing.job = job.config.output.place.name
     refuse_if_running(job.config)
     # Here and not above: the second of two runs, as cron makes them, has its answer before this much is imported.
     with quickly(rows_only=True):
@@ -89,7 +113,7 @@ def command(
         from pipeline.observe.progress import choose
         from pipeline.observe.wording import summary_lines
 
-    summary = run_job(job, choose(progress, quiet=quiet))
+    finishing.summary = summary = run_job(job, choose(progress, quiet=quiet))
     if as_json:
         say([dumps(summary.to_json())])
     elif not quiet or summary.exit_code:
@@ -97,4 +121,3 @@ def command(
     if summary.stopped and summary.exit_code in _NEEDS_SOMEBODY:
         # The summary is on stdout, perhaps for a script: what has to be mended is said where errors are.
         say([f"rowcall: error: {harmless(summary.stopped, 1000)}"], err=True)
-    sys.exit(summary.exit_code)

@@ -13,11 +13,20 @@ RowcallError            exit  `rowcall: error: …`, one line that names the thi
     └── FullError         3   the disk is full: nothing else is wrong, and the same write may be tried again
 """
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pipeline.core.tally import Summary
+
 
 class RowcallError(Exception):
-    """Base of every error a user may cause or must know of. `str()` is one line, free of secrets."""
+    """Base of every error a user may cause or must know of. `str()` is one line, free of secrets.
+
+    `summary` is what a run had done when it ended so, None where it had not begun to send.
+    """
 
     exit_code = 70
+    summary: "Summary | None" = None
 
 
 class ConfigError(RowcallError):

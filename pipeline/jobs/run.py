@@ -263,7 +263,10 @@ class _Execution:
             summary = self._finish(record, stopped_by, todo, stopped_by.traffic)
             progress.end(summary)
             if error.exit_code == ConfigError.exit_code and stopped_by.traffic.requests:
-                raise UnfinishedError(str(error)) from error
+                unfinished = UnfinishedError(str(error))
+                unfinished.summary = summary
+                raise unfinished from error
+            error.summary = summary
             raise
         finally:
             timeline.end()
