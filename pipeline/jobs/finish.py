@@ -116,14 +116,17 @@ def _signals_passed_on() -> Iterator[Any]:
                 with suppress(ProcessLookupError, PermissionError):
                     os.killpg(process.pid, number)
 
+    def pass_on() -> None:
+        if received:
+            send(received[0] if len(received) == 1 else signal.SIGKILL)
+
     def heed(number: int, frame: FrameType | None) -> None:
         received.append(number)
-        send(number if len(received) == 1 else signal.SIGKILL)
+        pass_on()
 
     def started(process: subprocess.Popen[bytes]) -> None:
         processes.append(process)
-        if received:  # between the two lines
-            send(received[0])
+        pass_on()  # what came while it was being started
 
     if threading.current_thread() is not threading.main_thread():
         yield started
