@@ -119,8 +119,9 @@ def command(
         check_json(json_file)
     if report is not None:
         check_page(report)
+    others = [each for each in (report, None if to_stdout else json_file) if each is not None]
     with _progress(quiet) as seen:
-        result = evaluate(Asked(target, other, with_rows=bool(json_file or report), **asked), seen=seen)
+        result = evaluate(Asked(target, other, others=others, with_rows=bool(json_file or report), **asked), seen=seen)
     if json_file is not None:
         _write_json(result, None if to_stdout else json_file)
     if report is not None:

@@ -46,6 +46,7 @@ class Asked:
     seed: int = 0
     output: Path | None = None
     csv_safe: bool = False
+    others: Sequence[Path] = ()  # files that the caller writes of the result: they must not lie in a job's output either
     with_rows: bool = False  # a sample of rows, or the largest flips, is part of the result
 
 
@@ -74,8 +75,8 @@ def evaluate(asked: Asked, *, seen: Seen = lambda rows: None, now: Callable[[], 
     with ExitStack() as stack:
         a = stack.enter_context(open_table(asked.target, asked.completion))
         b = None if asked.other is None else stack.enter_context(open_table(asked.other, asked.completion))
-        if asked.output is not None:
-            _check_place(asked.output, [*a.files, *(b.files if b else [])])
+        for each in (*asked.others, *([asked.output] if asked.output else [])):
+            _check_place(each, [*a.files, *(b.files if b else [])])
         return _one(a, plan, asked, seen, now()) if b is None else _two(a, b, plan, asked, seen, now())
 
 

@@ -186,7 +186,12 @@ def test_no_jobs_output_is_written_over_or_into(rowcall, tmp_path: Path, output:
         ended = rowcall("evaluate", target, "--reference", "answer", "-o", inside)
         assert ended.code == 2
         assert "write to another place" in ended.err
+    for option, name in (("--report", "page.html"), ("--json", "scores.json")) if place.is_dir() else ():
+        ended = rowcall("evaluate", place, "--reference", "answer", option, place / name)
+        assert ended.code == 2
+        assert "write to another place" in ended.err
     assert (place.read_bytes() if place.is_file() else sorted(place.iterdir())) == before
+    assert rowcall("run", job, "-q").code == 0  # nobody's file stands in its way
 
 
 @pytest.mark.network
