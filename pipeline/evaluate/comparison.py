@@ -1,6 +1,6 @@
 """Two tables compared row by row, by a key: the same rows on both sides, in the key's own order."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -103,7 +103,6 @@ def comparison_of(
     tables: tuple[Table, Table],
     *,
     made: float,
-    seen: Callable[[int], object] = lambda rows: None,
 ) -> Comparison:
     """Make the comparison of two scored tables; its gates and flips are added by others. Groups are those of A."""
     both = a.scored[pairs.in_a] & b.scored[pairs.in_b]
@@ -116,7 +115,6 @@ def comparison_of(
         for code in np.argsort(-sizes, kind="stable"):
             if sizes[code]:
                 groups.append(sides.group(np.asarray(codes == code), column, coded.values[int(code)]))
-                seen(1)
     return Comparison(
         version=__version__,
         made=made,

@@ -1,6 +1,6 @@
 """From scored rows to an Evaluation: scores of all and of groups, their spread, what a reader must be told, a sample of rows."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -23,16 +23,13 @@ _CELL_CHARACTERS = 300
 Places = npt.NDArray[np.int64]
 
 
-def evaluation_of(
-    rows: Rows, plan: Plan, table: Table, *, made: float, seen: Callable[[int], object] = lambda rows: None
-) -> Evaluation:
-    """Make the evaluation of a table's rows; its gates and sample are added by others. `seen` is told of every group done."""
+def evaluation_of(rows: Rows, plan: Plan, table: Table, *, made: float) -> Evaluation:
+    """Make the evaluation of a table's rows; its gates and sample are added by others."""
     everything = np.ones(len(rows), np.bool_)
     groups = [_group(rows, plan, everything, None, None)]
     for column, coded in rows.groups.items():
         for code in _largest_first(coded.codes, len(coded.values)):
             groups.append(_group(rows, plan, np.asarray(coded.codes == code), column, coded.values[code]))
-            seen(1)
     return Evaluation(
         version=__version__,
         made=made,
