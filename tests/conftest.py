@@ -1,6 +1,34 @@
-"""For all tests: hypothesis asserts no time. On a busy machine any example may take a second."""
+"""For all tests: an S3 server on loopback, and hypothesis asserts no time: on a busy machine any example may take a second."""
 
+import secrets
+from collections.abc import Iterator
+
+import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.storage.server import S3Server
 
 settings.register_profile("rowcall", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("rowcall")
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3Server]:
+    with S3Server() as server:
+        yield server
+
+
+@pytest.fixture
+def s3(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> S3Server:
+    """Give the server, with an environment in which rowcall finds it."""
+    for name, value in s3_server.env.items():
+        monkeypatch.setenv(name, value)
+    for name in ("AWS_REGION", "AWS_PROFILE", "AWS_ENDPOINT_URL_S3"):
+        monkeypatch.delenv(name, raising=False)
+    return s3_server
+
+
+@pytest.fixture
+def bucket(s3: S3Server) -> str:
+    """Give a bucket of the test's own."""
+    return s3.make_bucket(f"bucket-{secrets.token_hex(4)}")

@@ -13,6 +13,7 @@ from pathlib import PurePath
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
+from pipeline.core.locations import Location, is_remote
 from pipeline.core.redact import looks_like_key
 
 CSV_TYPES = ("string", "int64", "float64", "bool", "date", "timestamp")
@@ -50,10 +51,18 @@ class Mistakes(ValueError):
 
 def local_path(path: str) -> str:
     if remote := _REMOTE.match(path):
-        raise ValueError(f"found {remote.group()}…; remote paths are not supported, copy the data to a local disk")
+        raise ValueError(f"found {remote.group()}…, allowed: a path on a local disk")
     if "\0" in path:
         raise ValueError("a path cannot hold a NUL character")
     return path
+
+
+def any_path(path: str) -> str:
+    """Take a local path, or a location in an object store."""
+    if is_remote(path):
+        Location.parse(path)  # raises what it says to whoever wrote it
+        return path
+    return local_path(path)
 
 
 def output_path(path: str) -> str:
@@ -67,7 +76,9 @@ def output_path(path: str) -> str:
         raise ValueError("found the root folder; give one below it")
     if len(os.fsencode(PurePath(path).name)) > _LONGEST_OUTPUT:
         raise ValueError(f"too long a name: at most {_LONGEST_OUTPUT} bytes, so that what lies beside it can be named after it")
-    return local_path(path)
+    if is_remote(path) and not Location.parse(path).key.strip("/"):
+        raise ValueError("found a whole bucket; give a key below it")
+    return any_path(path)
 
 
 def encoding(name: str) -> str:

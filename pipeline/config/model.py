@@ -5,7 +5,7 @@ the other packages (jobs). What two fields must be together is checked at the la
 is found in one reading.
 """
 
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Annotated, Literal
 
 from pydantic import (
@@ -18,17 +18,20 @@ from pydantic import (
 
 from pipeline.config import checks
 from pipeline.config.section import (
+    AnyPathTexts,
+    AnyPlace,
     FrozenMap,
     KeyFile,
     LocalPath,
-    LocalTexts,
     NotNegative,
     Positive,
     Section,
     Text,
     Texts,
+    place_of,
     section_error,
 )
+from pipeline.core.locations import Location
 from pipeline.core.tokens import most_completion
 
 # Providers with an address of their own, and the variable that their own documentation keeps the key in.
@@ -52,8 +55,9 @@ class Csv(Section):
 class Input(Section):
     """What is read."""
 
-    path: LocalTexts = Field(
-        description="file, folder or glob, or a list: pictures, or .parquet .tar .csv .tsv .jsonl, the last three also with .gz"
+    path: AnyPathTexts = Field(
+        description="file, folder or glob, local or in a store (s3://, gs://), or a list: pictures, or .parquet .tar .csv .tsv"
+        " .jsonl, the last three also with .gz"
     )
     csv: Csv = Field(Csv(), description="how CSV and TSV files are read")
 
@@ -80,7 +84,7 @@ class PromptConfig(Section):
 class Images(Section):
     """How image columns are read."""
 
-    root: LocalPath | None = Field(None, description="folder of image paths; nothing outside it is read")
+    root: AnyPlace | None = Field(None, description="folder of image paths, local or in a store; nothing outside it is read")
     urls: Literal["pass", "inline"] = Field(
         "pass",
         description="pass: the endpoint fetches http(s) URLs itself; inline: rowcall does, from public addresses, and embeds",
@@ -256,7 +260,7 @@ class Output(Section):
     """What is written."""
 
     path: Annotated[str, Field(min_length=1), AfterValidator(checks.output_path)] = Field(
-        description=".parquet: one file; no suffix or a trailing /: a folder of them"
+        description="local or in a store: .parquet for one file; no suffix or a trailing / for a folder of them"
     )
     columns: Texts | None = Field(None, description="input columns to keep; null: all but image bytes and what lies in a tar")
     prefix: str = Field("", description="put before each result column")
@@ -270,18 +274,20 @@ class Output(Section):
         return columns
 
     @property
-    def place(self) -> Path:
-        return Path(self.path)
+    def place(self) -> Path | Location:
+        return place_of(self.path)
 
     @property
     def is_directory(self) -> bool:
-        return self.path.endswith("/") or self.place.suffix != ".parquet"
+        return self.path.endswith("/") or PurePath(self.path).suffix != ".parquet"
 
 
 class Checkpoint(Section):
     """Where and how the job's record is kept."""
 
-    dir: LocalPath | None = Field(None, description="the record's folder; null: OUTPUT.rowcall beside the output")
+    dir: LocalPath | None = Field(
+        None, description="the record's folder, on a local disk; null: OUTPUT.rowcall beside the output, which then is local too"
+    )
     part_rows: int = Field(10_000, ge=1, le=10_000_000, description="rows sealed together")
     max_open_megabytes: Positive = Field(4096, description="journal and set-aside columns at most; past it no new part is begun")
     min_free_megabytes: NotNegative | None = Field(
@@ -305,7 +311,7 @@ class Config(Section):
     stop: StopConfig = Field(StopConfig(), description="when to stop early")
     pricing: PricingConfig = Field(PricingConfig(), description="what the endpoint charges", validate_default=True)
     output: Output = Field(description="what is written")
-    checkpoint: Checkpoint = Field(Checkpoint(), description="where and how the job's record is kept")
+    checkpoint: Checkpoint = Field(Checkpoint(), description="where and how the job's record is kept", validate_default=True)
 
     @field_validator("pricing")
     @classmethod
@@ -329,7 +335,7 @@ class Config(Section):
                 f"{output.path} lies where input.path ({path}) would take it for new rows on the next run;"
                 " write it elsewhere, or name the input more closely"
             )
-        inside = [each for each in source.path if Path(each).is_relative_to(output.place)] if source else []
+        inside = [each for each in source.path if PurePath(each).is_relative_to(output.path)] if source else []
         if inside and output.is_directory:
             raise section_error(f"{output.path} holds the input ({inside[0]}); write to a folder of its own")
         return output
@@ -337,7 +343,12 @@ class Config(Section):
     @field_validator("checkpoint")
     @classmethod
     def _is_not_read(cls, checkpoint: Checkpoint, info: ValidationInfo) -> Checkpoint:
-        source, folder = info.data.get("input"), checkpoint.dir
+        source, output, folder = info.data.get("input"), info.data.get("output"), checkpoint.dir
+        if output is not None and isinstance(output.place, Location) and folder is None:
+            raise section_error(
+                f"dir: needed, for {output.path} lies in a store and the record has to lie on a local disk;"
+                " give it a folder of its own, such as dir: captions.rowcall"
+            )
         path = checks.reads_record(source.path, str(folder)) if source and folder else None
         if path is not None:
             raise section_error(

@@ -13,12 +13,14 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainSerializer,
+    PlainValidator,
     WithJsonSchema,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
 
 from pipeline.config import checks
+from pipeline.core.locations import Location, is_remote
 
 # The type of an error that is about its whole section, although one field's check found it.
 ABOUT_SECTION = "section"
@@ -30,6 +32,11 @@ def _tuple(value: object) -> object:
 
 def _path(value: object) -> object:
     return Path(value) if isinstance(value, str) else value
+
+
+def place_of(path: str) -> Path | Location:
+    """Give what a checked path names: a path on a local disk, or a location in an object store."""
+    return Location.parse(path) if is_remote(path) else Path(path)
 
 
 def _checked_path(check: Any) -> BeforeValidator:
@@ -50,9 +57,16 @@ _TEXTS = WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items"
 
 Text = Annotated[str, Field(min_length=1)]
 Texts = Annotated[tuple[Text, ...], BeforeValidator(_tuple), _TEXTS]
-LocalText = Annotated[str, Field(min_length=1), AfterValidator(checks.local_path)]
-LocalTexts = Annotated[tuple[LocalText, ...], BeforeValidator(_tuple), Field(min_length=1), _TEXTS]
+AnyPathText = Annotated[str, Field(min_length=1), AfterValidator(checks.any_path)]
+AnyPathTexts = Annotated[tuple[AnyPathText, ...], BeforeValidator(_tuple), Field(min_length=1), _TEXTS]
 LocalPath = Annotated[Path, _checked_path(checks.local_path)]
+# A path on a local disk, or a location in an object store.
+AnyPlace = Annotated[
+    Path | Location,
+    PlainValidator(lambda value: place_of(checks.any_path(os.fspath(value)))),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema({"type": "string"}),
+]
 KeyFile = Annotated[Path, _checked_path(checks.key_file)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]

@@ -5,6 +5,7 @@ RowcallError            exit  `rowcall: error: …`, one line that names the thi
 ├── SourceError           2   input that cannot be found, read or joined: nothing was sent
 ├── MismatchError         2   the record or output beside it belongs to another job, or was changed
 ├── OutputError           2   an output that cannot be written, known before anything was sent
+├── StorageError          2   an object store that refuses: bucket, rights or credentials have to be seen to
 ├── BusyError             4   another run holds the job
 ├── DamagedError          5   the record or a file it answers for is damaged: a person decides
 ├── InputChangedError     5   an input file changed while the run was reading it
@@ -42,6 +43,10 @@ class MismatchError(RowcallError):
 
 
 class OutputError(RowcallError):
+    exit_code = 2
+
+
+class StorageError(RowcallError):
     exit_code = 2
 
 

@@ -15,8 +15,10 @@ from pipeline.checkpoint.record import Record
 from pipeline.config import Config
 from pipeline.core.errors import BadRowError, MismatchError, SourceError
 from pipeline.core.interfaces import ReadSlice, Render
+from pipeline.core.locations import Location, is_remote
 from pipeline.core.types import Prompt, Row
 from pipeline.jobs import albums
+from pipeline.jobs.place import local
 from pipeline.sources import (
     CsvOptions,
     FileIdentity,
@@ -65,7 +67,9 @@ def csv_options(config: Config) -> CsvOptions:
 
 def find_files(config: Config) -> Found:
     """List what `input.path` names now. Raises SourceError for a file that was named and is not there."""
-    return find(config.input.path, exclude=[config.output.place])
+    for each in filter(is_remote, config.input.path):
+        local(Location.parse(each), "input.path")
+    return find(config.input.path, exclude=[local(config.output.place, "output.path")])
 
 
 def first_rows(found: Found, config: Config, rows: int) -> Head:

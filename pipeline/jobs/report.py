@@ -59,7 +59,8 @@ def make_report(
     if any(find_spec(name) is None for name in _NEEDED):
         raise ConfigError(f"a report needs Pillow and matplotlib: {missing_extra('report')}")
     scores = None if evaluation is None else read_scores(evaluation)
-    root = load_config(target).images.root if target.suffix in (".yaml", ".yml") else None
+    stated = load_config(target).images.root if target.suffix in (".yaml", ".yml") else None
+    root = stated if isinstance(stated, Path) else None
     with reading(layout, "report") as (record, job), small() as thumbnail:
         refuse_own(record, layout, file)
         _check_references(references, job.schema)

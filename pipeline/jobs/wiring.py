@@ -23,6 +23,7 @@ from pipeline.core.tokens import most_completion
 from pipeline.engine.settings import Settings, TransportSettings
 from pipeline.engine.threads import RENDER_THREADS
 from pipeline.jobs.deadline import deadline_of
+from pipeline.jobs.place import local
 from pipeline.prompts import PromptSettings, Renderer, build_render
 from pipeline.prompts.sandbox import MOST_BYTES
 from pipeline.providers import ChatProvider, EndpointSettings, build_provider
@@ -128,7 +129,7 @@ def build_renderer(config: Config, schema: pa.Schema, read: ReadSlice) -> Render
             user=config.prompt.user,
             images=config.prompt.images,
             messages=config.prompt.messages,
-            root=config.images.root,
+            root=local(config.images.root, "images.root") if config.images.root else None,
             max_bytes=most_picture_bytes(config),
         ),
         schema.names,

@@ -103,7 +103,7 @@ def test_defaults_are_those_the_documentation_names(write):
             ["looks like a secret", "env:NAME"],
             id="secret header",
         ),
-        pytest.param(("input", {"path": "s3://bucket/x.parquet"}), ["s3://", "not supported"], id="remote"),
+        pytest.param(("input", {"path": "ftp://bucket/x.parquet"}), ["ftp://", "s3://bucket/key"], id="remote"),
         pytest.param(("input", {"path": "x.csv", "csv": {"types": {"a": "int"}}}), ["types.a", "'int'", "int64"], id="csv type"),
         pytest.param(("input", {"path": "x.csv", "csv": {"encoding": "utf-9"}}), ["encoding", "utf-9"], id="encoding"),
         pytest.param(("stop", {"deadline": "soon"}), ["deadline", "'soon'", "2h"], id="deadline"),
@@ -265,8 +265,10 @@ checkpoint: {part_rows: 0.5}
         ("endpoint.base_url='http://host/v1#x'", ["never sent"]),
         ("endpoint.proxy=http://proxy.example:3128/path", ["nothing may follow"]),
         ("stop.deadline=90", ["found 90", "90m"]),
-        ("output.path=s3://bucket/x.parquet", ["s3://", "not supported"]),
-        ("checkpoint.dir=s3://bucket/x", ["s3://", "not supported"]),
+        ("output.path=ftp://bucket/x.parquet", ["ftp://", "s3://bucket/key"]),
+        ("output.path=s3://bucket", ["whole bucket"]),
+        ("output.path=s3://me:secret@bucket/x", ["no credentials"]),
+        ("checkpoint.dir=s3://bucket/x", ["s3://", "local disk"]),
     ],
 )
 def test_a_value_that_is_nearly_right_is_still_named(write, text, words):
@@ -451,3 +453,18 @@ def test_a_key_pasted_for_a_key_s_name_is_not_shown(write):
         load_config(write(GOOD), [parse_set("limits.sk-proj-0123456789abcdef0123=1")])
     assert "0123456789" not in str(refused.value)
     assert "limits." in str(refused.value)
+
+
+def test_a_record_of_an_output_in_a_store_needs_a_place_on_a_local_disk(write):
+    message = message_of(write(GOOD), parse_set("output.path=s3://bucket/out.parquet"))
+    assert "checkpoint: dir: needed, for s3://bucket/out.parquet lies in a store" in message
+    both = [parse_set("output.path=s3://bucket/out.parquet"), parse_set("checkpoint.dir=record.rowcall")]
+    config = load_config(write(GOOD), both)
+    assert str(config.output.place) == config.output.path == "s3://bucket/out.parquet"
+
+
+def test_what_is_read_may_lie_in_a_store(write):
+    sets = [parse_set("input.path=[s3://bucket/in/, 's3://bucket/*.csv']"), parse_set("images.root=gs://bucket/photos")]
+    config = load_config(write(GOOD), sets)
+    assert config.input.path == ("s3://bucket/in/", "s3://bucket/*.csv")
+    assert str(config.images.root) == "gs://bucket/photos"

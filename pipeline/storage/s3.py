@@ -1,0 +1,68 @@
+"""Amazon S3 and what speaks like it (MinIO, Ceph, R2 …): pyarrow reads, boto3 puts.
+
+Both look for credentials where the AWS tools do: AWS_ACCESS_KEY_ID and the like, AWS_PROFILE and ~/.aws, a role of the
+machine or container. AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL names another server than Amazon's.
+"""
+
+import os
+import posixpath
+from collections.abc import Sequence
+from functools import cached_property
+from typing import IO, Any
+
+from pyarrow import fs
+
+from pipeline.core.errors import ConfigError
+from pipeline.core.extras import missing_extra
+
+_TRIES = 8
+_CONNECT_S, _REQUEST_S = 10.0, 60.0
+
+
+def arrow_file_system(bucket: str, endpoint: str | None) -> fs.FileSystem:
+    """Reach S3 for reading. Where nothing says which region the bucket is in, Amazon is asked."""
+    options: dict[str, Any] = {"endpoint_override": endpoint} if endpoint else {}
+    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    if region is None and endpoint is None:
+        region = fs.resolve_s3_region(bucket)
+    return fs.S3FileSystem(
+        region=region,
+        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=_TRIES),
+        connect_timeout=_CONNECT_S,
+        request_timeout=_REQUEST_S,
+        **options,
+    )
+
+
+class Uploads:
+    """Implements store.Writer. boto3 tries again, checks sums, and takes back an upload that fails half way."""
+
+    def __init__(self, bucket: str) -> None:
+        self._bucket = bucket
+
+    def put(self, key: str, file: IO[bytes]) -> None:
+        self._client.upload_fileobj(file, self._bucket, key)
+
+    def abort_stale(self, keys: Sequence[str]) -> int:
+        wanted = set(keys)
+        pages = self._client.get_paginator("list_multipart_uploads")
+        stale = [
+            (each["Key"], each["UploadId"])
+            for folder in {posixpath.dirname(each) for each in keys}
+            for page in pages.paginate(Bucket=self._bucket, Prefix=f"{folder}/" if folder else "")
+            for each in page.get("Uploads", ())
+            if each["Key"] in wanted
+        ]
+        for key, upload in stale:
+            self._client.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=upload)
+        return len(stale)
+
+    @cached_property
+    def _client(self) -> Any:
+        try:
+            import boto3
+            from botocore.config import Config
+        except ImportError:
+            raise ConfigError(f"output.path: writing to s3:// needs boto3: {missing_extra('s3')}") from None
+        tries = {"total_max_attempts": _TRIES, "mode": "standard"}
+        return boto3.client("s3", config=Config(connect_timeout=_CONNECT_S, read_timeout=_REQUEST_S, retries=tries))

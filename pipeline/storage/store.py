@@ -1,0 +1,183 @@
+"""One bucket of an object store. Every error that leaves it is a RowcallError, or FileNotFoundError; see trouble.py.
+
+Reading and listing go through pyarrow's file systems, and writing too, but to S3: there an object that pyarrow gave up half way
+is completed as it is when its stream is closed, while boto3 takes it back.
+"""
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+import pyarrow as pa
+from pyarrow import fs
+
+from pipeline.core.errors import RowcallError
+from pipeline.core.locations import Location
+from pipeline.storage.trouble import trouble
+
+_BLOCK = 4 << 20
+_LIBRARIES = ("boto3", "botocore", "s3transfer")
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a store says of an object. Stores keep whole seconds, or milliseconds at best: an equal time alone proves nothing."""
+
+    size: int
+    mtime_ns: int
+
+
+class Writer(Protocol):
+    """How objects are put into a store, each whole or not at all."""
+
+    def put(self, key: str, file: IO[bytes]) -> None:
+        """Put what the file holds under the key; who looks there sees the old object, or this one whole."""
+
+    def abort_stale(self, keys: Sequence[str]) -> int:
+        """Give up uploads to these keys that nobody will end any more; give how many there were."""
+
+
+class Store:
+    """A bucket by its scheme and name. `arrow` reaches what lies there as `bucket/key`."""
+
+    def __init__(self, location: Location, arrow: fs.FileSystem, writer: Writer | None = None) -> None:
+        self._root = Location(location.scheme, location.bucket, "")
+        self._arrow = arrow
+        self._writer = writer or _Streams(self)
+
+    def at(self, key: str) -> Location:
+        return Location(self._root.scheme, self._root.bucket, key)
+
+    def info(self, key: str) -> Seen | None:
+        """Give what is known of an object, None if there is none."""
+        with self._explained(key) as path:
+            found = self._arrow.get_file_info(path)
+        return _seen(found) if found.type == fs.FileType.File else None
+
+    def listed(self, prefix: str) -> list[tuple[str, Seen]]:
+        """List the objects below a prefix, which is empty or ends in a slash, by key in order; none if there are none.
+
+        Keys that end in a slash are how some tools mark folders, and no objects.
+        """
+        with self._explained(prefix) as path:
+            found = self._arrow.get_file_info(fs.FileSelector(path.rstrip("/"), allow_not_found=True, recursive=True))
+            if not found and self._arrow.get_file_info(self._root.bucket).type == fs.FileType.NotFound:
+                raise OSError("bucket does not exist")
+        start = len(self._root.bucket) + 1
+        return sorted((each.path[start:], _seen(each)) for each in found if each.type == fs.FileType.File)
+
+    def open(self, key: str, seen: Seen | None = None) -> pa.NativeFile:
+        """Open an object to read ranges of it. Errors of reading are the store's own words: see trouble()."""
+        with self._explained(key) as path:
+            # With its size known, the store need not be asked once more.
+            known = path if seen is None else fs.FileInfo(path, fs.FileType.File, size=seen.size, mtime_ns=seen.mtime_ns)
+            return self._arrow.open_input_file(known)  # type: ignore[arg-type]  # the stubs know of no FileInfo here
+
+    def stream(self, key: str) -> pa.NativeFile:
+        """Open an object to read it from its start to its end."""
+        with self._explained(key) as path:
+            return self._arrow.open_input_stream(path, compression=None, buffer_size=_BLOCK)
+
+    def sha256(self, key: str) -> str:
+        """Read an object whole and hash it. Raises FileNotFoundError."""
+        digest = hashlib.sha256()
+        with self._explained(key), self.stream(key) as file:
+            while block := file.read(_BLOCK):
+                digest.update(block)
+        return digest.hexdigest()
+
+    def put(self, key: str, file: Path) -> None:
+        """Put a local file under the key; who looks there sees the old object, or this one whole."""
+        with file.open("rb") as opened, self._explained(key):
+            self._writer.put(key, opened)
+
+    def copy(self, key: str, to: str) -> None:
+        """Copy an object within the store, without its bytes coming here."""
+        with self._explained(key) as path:
+            self._arrow.copy_file(path, f"{self._root.bucket}/{to}")
+
+    def delete(self, key: str) -> None:
+        """Remove an object, if it is there."""
+        try:
+            with self._explained(key) as path:
+                self._arrow.delete_file(path)
+        except FileNotFoundError:
+            return
+
+    def abort_stale(self, keys: Sequence[str]) -> int:
+        """Give up uploads to these keys that a killed run began; give how many there were."""
+        with self._explained(keys[0] if keys else ""):
+            return self._writer.abort_stale(keys)
+
+    def output_stream(self, key: str) -> pa.NativeFile:
+        with self._explained(key) as path:
+            return self._arrow.open_output_stream(path, compression=None)
+
+    def _explained(self, key: str) -> "_Explained":
+        return _Explained(self.at(key), f"{self._root.bucket}/{key}")
+
+
+class _Explained:
+    """Turns errors of the store into ours."""
+
+    def __init__(self, where: Location, path: str) -> None:
+        self._where = where
+        self._path = path
+
+    def __enter__(self) -> str:
+        return self._path
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, Exception) and not isinstance(error, RowcallError) and _is_a_stores(error):
+            raise trouble(self._where, error) from error
+
+
+class _Streams:
+    """Puts objects through pyarrow. What breaks off half way may stand there cut short until it is put again."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def put(self, key: str, file: IO[bytes]) -> None:
+        with self._store.output_stream(key) as out:
+            while block := file.read(_BLOCK):
+                out.write(block)
+
+    def abort_stale(self, keys: Sequence[str]) -> int:
+        return 0  # these stores drop what is not completed by themselves
+
+
+def store_of(location: Location) -> Store:
+    """Give the store that holds a location, the same one every time. Credentials are found as the store's own tools find them.
+
+    Nothing is asked of it yet. Raises StorageError where no credentials or no such library can be found.
+    """
+    return _made(location.scheme, location.bucket, os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL"))
+
+
+@cache
+def _made(scheme: str, bucket: str, endpoint: str | None) -> Store:
+    location = Location(scheme, bucket, "")
+    try:
+        if scheme == "s3":
+            from pipeline.storage.s3 import Uploads, arrow_file_system
+
+            return Store(location, arrow_file_system(bucket, endpoint), Uploads(bucket))
+        if scheme == "gs":
+            return Store(location, fs.GcsFileSystem())
+        arrow, _ = fs.FileSystem.from_uri(f"{location.store}/")
+        return Store(location, arrow)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise trouble(location.store, error) from error
+
+
+def _seen(found: Any) -> Seen:
+    return Seen(found.size or 0, found.mtime_ns or 0)
+
+
+def _is_a_stores(error: Exception) -> bool:
+    return isinstance(error, OSError | pa.ArrowException) or type(error).__module__.partition(".")[0] in _LIBRARIES

@@ -1,0 +1,88 @@
+"""Stores against an S3 server: what is listed, read and put, and what their errors mean."""
+
+import io
+from pathlib import Path
+
+import pytest
+
+from pipeline.core.errors import StoppedError, StorageError
+from pipeline.core.locations import Location
+from pipeline.storage import RemoteFile, Store, remote_file, store_of
+from tests.storage.server import S3Server
+
+pytestmark = pytest.mark.network
+
+
+def store_at(bucket: str) -> Store:
+    return store_of(Location("s3", bucket, ""))
+
+
+def test_objects_are_listed_by_key_in_order_and_folders_are_none(s3: S3Server, bucket: str) -> None:
+    for key in ("in/b.csv", "in/a b?#%20ü.csv", "in/deep/c.csv", "in-other/d.csv", "in/empty/"):
+        s3.put(bucket, key, b"" if key.endswith("/") else b"x")
+    found = store_at(bucket).listed("in/")
+    assert [key for key, _ in found] == ["in/a b?#%20ü.csv", "in/b.csv", "in/deep/c.csv"]
+    assert all(seen.size == 1 and seen.mtime_ns > 0 for _, seen in found)
+    assert store_at(bucket).listed("none/") == []
+
+
+def test_an_object_is_read_as_a_file_is(s3: S3Server, bucket: str) -> None:
+    s3.put(bucket, "in/a b?.txt", b"first\nsecond\n")
+    file = remote_file(f"s3://{bucket}/in/a b?.txt")
+    assert (file.name, file.stat().st_size, file.exists()) == ("a b?.txt", 13, True)
+    with file.open("rb") as opened, io.TextIOWrapper(opened, encoding="utf-8") as text:
+        assert list(text) == ["first\n", "second\n"]
+    with file.open() as opened:
+        opened.seek(6)
+        assert opened.read(6) == b"second"
+
+
+def test_an_object_that_is_not_there_is_no_file(bucket: str) -> None:
+    file = remote_file(f"s3://{bucket}/nothing")
+    assert not file.exists()
+    for act in (file.stat, file.open, lambda: file.store.sha256("nothing")):
+        with pytest.raises(FileNotFoundError):
+            act()
+
+
+def test_a_file_is_put_whole_and_hashed_where_it_lies(s3: S3Server, bucket: str, tmp_path: Path) -> None:
+    body = bytes(range(256)) * 80_000  # 20 MB: more than one piece
+    (tmp_path / "file").write_bytes(body)
+    store = store_at(bucket)
+    store.put("out/file", tmp_path / "file")
+    assert s3.get(bucket, "out/file") == body
+    assert store.info("out/file") is not None
+    assert s3.unfinished(bucket) == []
+
+
+def test_unfinished_uploads_of_these_keys_are_given_up_and_no_others(s3: S3Server, bucket: str) -> None:
+    for key in ("out/a", "out/b", "out/ab"):
+        s3.client.create_multipart_upload(Bucket=bucket, Key=key)
+    assert store_at(bucket).abort_stale(["out/a", "out/b"]) == 2
+    assert s3.unfinished(bucket) == ["out/ab"]
+
+
+def test_copies_and_removals_stay_in_the_store(s3: S3Server, bucket: str) -> None:
+    s3.put(bucket, "a", b"1")
+    store = store_at(bucket)
+    store.copy("a", "b")
+    store.delete("a")
+    store.delete("a")
+    assert s3.keys(bucket) == ["b"]
+
+
+def test_a_bucket_that_is_not_there_is_for_somebody_to_mend(s3: S3Server, bucket: str) -> None:
+    with pytest.raises(StorageError, match=r"^s3://nobodys-bucket/in/: there is no such bucket"):
+        store_at("nobodys-bucket").listed("in/")
+
+
+def test_a_store_that_is_away_comes_back(monkeypatch: pytest.MonkeyPatch, s3: S3Server) -> None:
+    for name, value in {**s3.env, "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(StoppedError, match="cannot be reached or failed"):
+        store_at("bucket").info("key")
+
+
+def test_a_remote_file_is_never_taken_for_a_local_one() -> None:
+    with pytest.raises(TypeError, match="no local file"):
+        Path(RemoteFile(Location("s3", "b", "k")))
