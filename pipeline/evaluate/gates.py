@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from pipeline.core.errors import ConfigError
-from pipeline.core.scores import Comparison, Estimate, Evaluation, Gate
+from pipeline.core.scores import About, Comparison, Estimate, Evaluation, Gate
 
 _GATE = re.compile(r"\s*([A-Za-z0-9_.]+)\s*(>=|<=|>|<)\s*([-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?)\s*")
 Result = TypeVar("Result", Evaluation, Comparison)
@@ -21,12 +21,17 @@ def judged(result: Result, gates: tuple[str, ...]) -> Result:
     return replace(result, gates=[_judge(each, figures) for each in gates])
 
 
-def check_gates(gates: tuple[str, ...], metrics: Sequence[str]) -> None:
-    """See that gates can be read and speak of metrics that are asked for, before anything is scored. Raises ConfigError."""
+def check_gates(gates: tuple[str, ...], metrics: Sequence[About]) -> None:
+    """See that gates can be read, and speak of metrics that are asked for and of numbers these can come to, before anything is
+    scored. Raises ConfigError."""
+    scales = {each.name: each.scale if each.higher else float("inf") for each in metrics} | {"missing": 1.0, "rows": float("inf")}
     for each in gates:
-        name = _read(each)[0].partition(".")[0]
-        if name not in (*metrics, "missing", "rows"):
+        figure, _, bound = _read(each)
+        name = figure.partition(".")[0]
+        if name not in scales:
             raise ConfigError(f"--gate {each!r}: {name} is not scored; name it with --metric too")
+        if bound > scales[name]:
+            raise ConfigError(f"--gate {each!r}: {figure} is {scales[name]:g} at most; 80 % is written as {0.8 * scales[name]:g}")
 
 
 def _read(text: str) -> tuple[str, str, float]:

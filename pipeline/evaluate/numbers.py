@@ -15,6 +15,14 @@ _NO_PART = r"(?<![\w.])(?<![a-z}]\^)(?<![a-z}]\^\{)"
 _NUMBER = re.compile(rf"{_SIGN}{_NO_PART}(?:{_UNSIGNED})(?:[eE][-+]?[0-9]{{1,3}}(?![\w]))?(?:/[0-9]+(?![/\w]))?")
 # LaTeX: 1{,}250 and 10,\!080 are grouped, \frac{3}{4} is 3/4. A power of a unit or variable is no answer: cm^2.
 _GROUPED = re.compile(r"(?<=[0-9])(?:\{,\}|,?\\[,!])(?=[0-9]{3})")
+# 1.5 × 10^6, 1.5 \\times 10^{6} and 1.5·10⁶ are 1.5e6.
+_POWER_OF_TEN = re.compile(
+    r"(?<=[0-9]) ?(?:[x×*·]|\\times|\\cdot) ?10 ?"
+    r"(?:(?:\^|\*\*) ?(?:\{ ?([-+\u2212]?[0-9]{1,3}) ?\}|([-+\u2212]?[0-9]{1,3})(?![0-9]))|([⁺⁻]?[⁰¹²³⁴⁵⁶⁷⁸⁹]{1,3}))"
+)
+_RAISED = str.maketrans("⁺⁻⁰¹²³⁴⁵⁶⁷⁸⁹\u2212", "+-0123456789-")
+# 5 1/2 is 11/2; the 2019 of 2019 3/4 hardly belongs to it.
+_MIXED = re.compile(r"(?<![\w.,/^])([0-9]{1,3}) ([0-9]{1,9})/([0-9]{1,9})(?![/\w])")
 # Where mathematics puts its answer, whatever is said behind it.
 _BOXED = re.compile(r"\\boxed\{([^{}]{1,200})\}")
 _FRACTION = re.compile(r"\\[dt]?frac(?:\{(-?[0-9]{1,20})\}\{([0-9]{1,20})\}|([0-9])([0-9]))")
@@ -29,6 +37,7 @@ def last_number(text: str) -> str | None:
         text = _FRACTION.sub(_divided, _GROUPED.sub(",", text))
         boxed = _BOXED.findall(text)
         text = boxed[-1] if boxed and _NUMBER.search(boxed[-1]) else text
+    text = _MIXED.sub(_improper, _POWER_OF_TEN.sub(_exponent, text))
     found = None
     for match in _NUMBER.finditer(text):
         if len(match.group()) <= _MOST_CHARACTERS:
@@ -43,6 +52,15 @@ def _divided(fraction: re.Match[str]) -> str:
     # In a mixed number its own digits must not run into those before it.
     before = fraction.string[fraction.start() - 1 : fraction.start()]
     return f"{' ' if before.isdigit() else ''}{numerator}/{denominator}"
+
+
+def _exponent(power: re.Match[str]) -> str:
+    return f"e{(power[1] or power[2] or power[3]).translate(_RAISED)}"
+
+
+def _improper(mixed: re.Match[str]) -> str:
+    whole, numerator, denominator = (int(each) for each in mixed.groups())
+    return f"{whole * denominator + numerator}/{denominator}" if numerator < denominator else mixed[0]
 
 
 def value_of(number: str) -> Fraction | None:

@@ -55,7 +55,6 @@ def evaluate(asked: Asked, *, seen: Seen = lambda rows: None, now: Callable[[], 
 
     Raises ConfigError or SourceError for what is wrong with the tables or with what was asked, before anything is written.
     """
-    check_gates(asked.gates, asked.metrics)
     if not asked.references:
         raise ConfigError("--reference: name the column that holds the right answer, or several")
     if asked.other is None and asked.key:
@@ -72,6 +71,7 @@ def evaluate(asked: Asked, *, seen: Seen = lambda rows: None, now: Callable[[], 
         rule=asked.rule,
         seed=asked.seed,
     )
+    check_gates(asked.gates, [each.about for each in plan.metrics])
     with ExitStack() as stack:
         a = stack.enter_context(open_table(asked.target, asked.completion))
         b = None if asked.other is None else stack.enter_context(open_table(asked.other, asked.completion))

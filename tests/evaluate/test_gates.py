@@ -61,12 +61,12 @@ def test_what_is_not_known_holds_nothing(gate: str) -> None:
 @pytest.mark.parametrize("gate", ["exact", "exact=0.5", "exact>=x", ">=1", "exact>=1.2.3", "exact>=0.5 "[:-1] + "%"])
 def test_a_gate_that_cannot_be_read_is_an_error(gate: str) -> None:
     with pytest.raises(ConfigError, match="write it as NAME>=NUMBER"):
-        check_gates((gate,), ["exact"])
+        check_gates((gate,), [EXACT])
 
 
 def test_a_gate_on_what_is_not_scored_is_an_error_before_anything_is() -> None:
     with pytest.raises(ConfigError, match="bleu is not scored"):
-        check_gates(("bleu>=30",), ["exact"])
+        check_gates(("bleu>=30",), [EXACT])
     with pytest.raises(ConfigError, match=r"there is no figure exact\.mean; there are exact, exact\.low"):
         judged(evaluation(), ("exact.mean>=0.5",))
 
@@ -80,3 +80,10 @@ def test_gates_of_a_comparison_speak_of_the_difference_and_of_both_sides() -> No
     )
     gates = ("exact.difference.low>=-0.05", "exact.difference>0.1", "exact.b>=0.6", "exact.p<0.05", "missing.b<=0.1")
     assert [each.holds for each in judged(comparison, gates).gates] == [True, False, True, False, True]
+
+
+def test_a_bound_that_no_score_can_reach_is_an_error_that_says_how_it_is_written() -> None:
+    metrics = [EXACT, About("bleu", "BLEU", "", scale=100.0), About("wer", "WER", "", higher=False)]
+    with pytest.raises(ConfigError, match=r"exact\.low is 1 at most; 80 % is written as 0\.8"):
+        check_gates(("exact.low>=80",), metrics)
+    check_gates(("bleu>=30", "wer<=1.5", "rows>=100"), metrics)

@@ -102,6 +102,17 @@ def test_contains_looks_for_whole_tokens(answer: str, reference: str, expected: 
         ("v1.2.3", None),
         ("none", None),
         ("9" * 100, None),
+        ("1.5 × 10^6 people", "1.5e6"),
+        (r"$1.5 \times 10^{-6}$", "1.5e-6"),
+        ("about 3·10⁸ m/s", "3e8"),
+        ("3 x 10", "10"),
+        ("2 * 10**3", "2e3"),
+        ("2 x 10^6 2", "2"),
+        ("5 1/2 cups", "11/2"),
+        ("-5 1/2", "-11/2"),
+        ("in 2019 3/4 of them", "3/4"),
+        ("on 5 10/3", "10/3"),
+        ("on 5 1/2/2020", "2020"),
     ],
 )
 def test_the_last_number_is_found(text: str, expected: str | None) -> None:
