@@ -3,14 +3,16 @@
 import io
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 import pyarrow as pa
 
 from pipeline.core.locations import Location
 from pipeline.storage.store import Seen, Store, store_of
 
-_BUFFER_BYTES = 1 << 20
+# What is read from its start comes in ever larger pieces: who looks at the first lines does not fetch megabytes, and who reads
+# on waits for the store once in eight.
+_FIRST_BYTES, _MOST_BYTES = 256 << 10, 8 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +62,54 @@ class RemoteFile:
     def open(self, mode: str = "rb") -> BinaryIO:
         """Open it for reading, with a buffer; seeking costs nothing until the next read."""
         assert mode == "rb", "objects are put whole"
-        return cast(BinaryIO, io.BufferedReader(cast(io.RawIOBase, self.arrow()), _BUFFER_BYTES))
+        return cast(BinaryIO, io.BufferedReader(_Ahead(self.arrow())))
 
     def arrow(self) -> pa.NativeFile:
-        """Open it for Arrow's readers."""
+        """Open it for readers that know what they want: each read is a request."""
         return self.store.open(self.location.key, self.seen)
+
+
+class _Ahead(io.RawIOBase):
+    """Reads an object in pieces that double from one to the next, for as long as they follow one another."""
+
+    def __init__(self, file: pa.NativeFile) -> None:
+        self._file = file
+        self._at = self._start = 0
+        self._piece = memoryview(b"")
+        self._next = _FIRST_BYTES
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._file.size()}[whence]
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        if not 0 <= self._at - self._start < len(self._piece):
+            self._fetch()
+        part = self._piece[self._at - self._start :][: len(buffer)]
+        buffer[: len(part)] = part
+        self._at += len(part)
+        return len(part)
+
+    def close(self) -> None:
+        self._piece = memoryview(b"")
+        self._file.close()
+        super().close()
+
+    def _fetch(self) -> None:
+        follows = self._at == self._start + len(self._piece)
+        self._next = min(2 * self._next, _MOST_BYTES) if follows and self._at else _FIRST_BYTES
+        self._start, self._piece = self._at, memoryview(b"")  # before the next one comes: two need not fit
+        self._file.seek(self._at)
+        self._piece = memoryview(self._file.read(self._next))
 
 
 AnyFile = Path | RemoteFile

@@ -15,7 +15,7 @@ from pyarrow import fs
 from pipeline.core.errors import ConfigError
 from pipeline.core.extras import missing_extra
 
-_TRIES = 8
+_TRIES = 8  # unless AWS_MAX_ATTEMPTS says otherwise, as to the AWS tools
 _CONNECT_S, _REQUEST_S = 10.0, 60.0
 
 
@@ -27,11 +27,16 @@ def arrow_file_system(bucket: str, endpoint: str | None) -> fs.FileSystem:
         region = fs.resolve_s3_region(bucket)
     return fs.S3FileSystem(
         region=region,
-        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=_TRIES),
+        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=_tries()),
         connect_timeout=_CONNECT_S,
         request_timeout=_REQUEST_S,
         **options,
     )
+
+
+def _tries() -> int:
+    said = os.environ.get("AWS_MAX_ATTEMPTS", "")
+    return max(int(said), 1) if said.isdecimal() else _TRIES
 
 
 class Uploads:
@@ -64,5 +69,5 @@ class Uploads:
             from botocore.config import Config
         except ImportError:
             raise ConfigError(f"output.path: writing to s3:// needs boto3: {missing_extra('s3')}") from None
-        tries = {"total_max_attempts": _TRIES, "mode": "standard"}
+        tries = {"total_max_attempts": _tries(), "mode": "standard"}
         return boto3.client("s3", config=Config(connect_timeout=_CONNECT_S, read_timeout=_REQUEST_S, retries=tries))

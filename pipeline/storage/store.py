@@ -1,10 +1,12 @@
-"""One bucket of an object store. Every error that leaves it is a RowcallError, or FileNotFoundError; see trouble.py.
+"""One bucket of an object store. Every error that leaves it is a RowcallError, or an OSError for an object that is gone or was
+replaced; see trouble.py.
 
 Reading and listing go through pyarrow's file systems, and writing too, but to S3: there an object that pyarrow gave up half way
 is completed as it is when its stream is closed, while boto3 takes it back.
 """
 
 import hashlib
+import io
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,12 +22,15 @@ from pipeline.core.locations import Location
 from pipeline.storage.trouble import trouble
 
 _BLOCK = 4 << 20
+_SECOND = 1_000_000_000
+# What is open is a name and a size, no connection.
+_KEPT_OPEN = 1000
 _LIBRARIES = ("boto3", "botocore", "s3transfer")
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a store says of an object. Stores keep whole seconds, or milliseconds at best: an equal time alone proves nothing."""
+    """What a store says of an object. The time is in whole seconds: that two objects have the same proves nothing."""
 
     size: int
     mtime_ns: int
@@ -48,6 +53,7 @@ class Store:
         self._root = Location(location.scheme, location.bucket, "")
         self._arrow = arrow
         self._writer = writer or _Streams(self)
+        self._opened: dict[tuple[str, Seen | None], pa.NativeFile] = {}
 
     def at(self, key: str) -> Location:
         return Location(self._root.scheme, self._root.bucket, key)
@@ -71,11 +77,17 @@ class Store:
         return sorted((each.path[start:], _seen(each)) for each in found if each.type == fs.FileType.File)
 
     def open(self, key: str, seen: Seen | None = None) -> pa.NativeFile:
-        """Open an object to read ranges of it. Errors of reading are the store's own words: see trouble()."""
-        with self._explained(key) as path:
-            # With its size known, the store need not be asked once more.
-            known = path if seen is None else fs.FileInfo(path, fs.FileType.File, size=seen.size, mtime_ns=seen.mtime_ns)
-            return self._arrow.open_input_file(known)  # type: ignore[arg-type]  # the stubs know of no FileInfo here
+        """Open an object to read ranges of it. Of one that is as it was `seen`, the store is asked at the first time only."""
+        explained = self._explained(key)
+        file = self._opened.pop((key, seen), None)
+        if file is None:
+            with explained as path:
+                file = self._arrow.open_input_file(path)
+        if seen is not None:
+            self._opened[key, seen] = file  # now the last one to go
+            while len(self._opened) > _KEPT_OPEN:
+                self._opened.pop(next(iter(self._opened)), None)
+        return pa.PythonFile(_Opened(file, explained), mode="r")
 
     def stream(self, key: str) -> pa.NativeFile:
         """Open an object to read it from its start to its end."""
@@ -136,6 +148,37 @@ class _Explained:
             raise trouble(self._where, error) from error
 
 
+class _Opened(io.RawIOBase):
+    """An open object whose errors are ours: Arrow's readers give up with them as they are, and take them for no damage."""
+
+    def __init__(self, file: pa.NativeFile, explained: _Explained) -> None:
+        self._file = file
+        self._explained = explained
+        self._size = file.size()
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        self._at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence]
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def read(self, size: int = -1) -> bytes:
+        left = max(self._size - self._at, 0)
+        with self._explained:
+            wanted = left if size < 0 else min(size, left)
+            data: bytes = self._file.read_at(wanted, self._at) if wanted else b""  # type: ignore[call-arg]  # the stubs lack one
+        self._at += len(data)
+        return data
+
+
 class _Streams:
     """Puts objects through pyarrow. What breaks off half way may stand there cut short until it is put again."""
 
@@ -176,7 +219,8 @@ def _made(scheme: str, bucket: str, endpoint: str | None) -> Store:
 
 
 def _seen(found: Any) -> Seen:
-    return Seen(found.size or 0, found.mtime_ns or 0)
+    # In whole seconds: some stores list milliseconds, and tell of one object only the seconds that HTTP has.
+    return Seen(found.size or 0, (found.mtime_ns or 0) // _SECOND * _SECOND)
 
 
 def _is_a_stores(error: Exception) -> bool:

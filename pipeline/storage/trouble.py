@@ -20,14 +20,15 @@ _NO_BUCKET = re.compile(r"NO_SUCH_BUCKET|NoSuchBucket|InvalidBucketName|bucket d
 _NO_OBJECT = re.compile(
     r"NO_SUCH_KEY|NoSuchKey|RESOURCE_NOT_FOUND|HTTP status 404|Path does not exist|BlobNotFound", re.IGNORECASE
 )
+_SHORTER = re.compile(r"INVALID_RANGE|InvalidRange|HTTP status 416", re.IGNORECASE)
 _MOST_CHARS = 200
 
 
-def trouble(where: object, error: BaseException) -> RowcallError | FileNotFoundError:
+def trouble(where: object, error: BaseException) -> RowcallError | OSError:
     """Give what to raise instead of an error of a store at the location `where`, which is named in it.
 
-    FileNotFoundError where there is no such object; StorageError where bucket, rights or credentials are the matter; else
-    StoppedError, for the network and the store itself come back.
+    FileNotFoundError where there is no such object, OSError where it is shorter than it was seen to be; StorageError where
+    bucket, rights or credentials are the matter; else StoppedError, for the network and the store itself come back.
     """
     if isinstance(error, RowcallError):
         return error
@@ -36,6 +37,8 @@ def trouble(where: object, error: BaseException) -> RowcallError | FileNotFoundE
     said = said.partition("AWS Error ")[2] or said
     if isinstance(error, FileNotFoundError) or _NO_OBJECT.search(said):
         return FileNotFoundError(errno.ENOENT, "there is no such object", str(where))
+    if _SHORTER.search(said):
+        return OSError(errno.ESTALE, "the object is not the one any more that was listed", str(where))
     short = said if len(said) <= _MOST_CHARS else f"{said[: _MOST_CHARS - 1]}…"
     if _NO_BUCKET.search(said):
         return StorageError(f"{where}: there is no such bucket, or not at this endpoint ({short})")

@@ -9,6 +9,7 @@ from pipeline.core.errors import StoppedError, StorageError
 from pipeline.core.locations import Location
 from pipeline.storage import RemoteFile, Store, remote_file, store_of
 from tests.storage.server import S3Server
+from tests.storage.watched import Watched
 
 pytestmark = pytest.mark.network
 
@@ -77,7 +78,7 @@ def test_a_bucket_that_is_not_there_is_for_somebody_to_mend(s3: S3Server, bucket
 
 
 def test_a_store_that_is_away_comes_back(monkeypatch: pytest.MonkeyPatch, s3: S3Server) -> None:
-    for name, value in {**s3.env, "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}.items():
+    for name, value in {**s3.env, "AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_MAX_ATTEMPTS": "2"}.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(StoppedError, match="cannot be reached or failed"):
         store_at("bucket").info("key")
@@ -86,3 +87,34 @@ def test_a_store_that_is_away_comes_back(monkeypatch: pytest.MonkeyPatch, s3: S3
 def test_a_remote_file_is_never_taken_for_a_local_one() -> None:
     with pytest.raises(TypeError, match="no local file"):
         Path(RemoteFile(Location("s3", "b", "k")))
+
+
+def test_what_is_read_from_its_start_comes_in_ever_larger_pieces(
+    s3: S3Server, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = bytes(range(256)) * 40_000  # 10 MB
+    s3.put(bucket, "file", body)
+    with Watched(s3.url) as watched:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", watched.url)
+        with remote_file(f"s3://{bucket}/file").open() as opened:
+            assert opened.read(10) == body[:10]
+            assert [each.size for each in watched.fetched()] == [256 << 10]
+            assert opened.read() == body[10:]
+        assert [each.size >> 10 for each in watched.fetched()] == [256, 512, 1024, 2048, 4096, 2064]
+        assert all(each.ranged for each in watched.fetched())
+
+
+def test_an_object_that_was_replaced_by_a_shorter_one_is_no_outage(s3: S3Server, bucket: str) -> None:
+    s3.put(bucket, "file", bytes(20_000))
+    with remote_file(f"s3://{bucket}/file").arrow() as opened:
+        s3.put(bucket, "file", b"short")
+        opened.seek(1000)
+        with pytest.raises(OSError, match="not the one any more"):
+            opened.read(10_000)
+
+
+def test_times_are_whole_seconds_however_the_store_is_asked(s3: S3Server, bucket: str) -> None:
+    s3.put(bucket, "file", b"x")
+    ((_, listed),) = store_at(bucket).listed("")
+    assert listed == store_at(bucket).info("file")
+    assert listed.mtime_ns % 1_000_000_000 == 0
