@@ -18,10 +18,12 @@ from pipeline.config import Config
 from pipeline.core.errors import BadRowError, ConfigError, RowcallError, SourceError
 from pipeline.core.types import Content, Image, Prompt, Row
 from pipeline.jobs import albums, inputs
+from pipeline.jobs.input_files import file_of
 from pipeline.jobs.wiring import build_renderer, most_picture_bytes
 from pipeline.prompts import Renderer, SliceReader
 from pipeline.sources import FileIdentity, Index, same, staged_ok
 from pipeline.sources.parquet import schema_of
+from pipeline.storage import AnyFile
 
 # Who may have been asked, at what pace and price says nothing of what was asked, and may not hold on this machine.
 _SECTIONS = ("input", "prompt", "images", "output")
@@ -152,12 +154,12 @@ def _files_of(record: Record, layout: Layout, config: Config | None) -> list[inp
     files: list[inputs.JoinedFile] = []
     for stored in record.files():
         start = files[-1].stop if files else 0
-        path = layout.output.parent / stored.path
+        path = file_of(stored, layout)
         files.append(inputs.JoinedFile(stored, start, start + stored.rows, path, _readable(stored, path, layout, config)))
     return files
 
 
-def _readable(stored: StoredFile, path: Path, layout: Layout, config: Config | None) -> Path | Index | None:
+def _readable(stored: StoredFile, path: AnyFile, layout: Layout, config: Config | None) -> AnyFile | Index | None:
     if stored.kind == PICTURES:
         album = albums.index_of(layout, stored.id)
         return album if album.path.exists() else None
@@ -168,13 +170,14 @@ def _readable(stored: StoredFile, path: Path, layout: Layout, config: Config | N
     if isinstance(readable, Index) and not _is_same(identity, path):
         return None
     staged = readable.path if isinstance(readable, Index) else readable
+    assert isinstance(staged, Path)  # only what is Parquet already is read where it lies
     return readable if config is not None and staged_ok(staged, identity, inputs.csv_options(config)) else None
 
 
-def _is_same(identity: FileIdentity, path: Path) -> bool:
+def _is_same(identity: FileIdentity, path: AnyFile) -> bool:
     try:
         return same(identity, path)
-    except SourceError:
+    except RowcallError:  # a store may be away, too
         return False
 
 

@@ -28,20 +28,21 @@ class Fingerprints:
     def __init__(self, record: Record, files: Sequence[JoinedFile]) -> None:
         self._record = record
         self._files = [
-            each for each in files if each.original is not None and each.stored.sha256 is None and each.stored.kind is None
+            (each.stored, each.original)
+            for each in files
+            # What lies in a store is not fetched whole for it: there its footer has to do.
+            if isinstance(each.original, Path) and each.stored.sha256 is None and each.stored.kind is None
         ]
         self._stopped = threading.Event()
         self._at_once = HASHED_AT_ONCE
 
     def work(self) -> None:
         """Hash one file after another until done or stopped. Blocking."""
-        for each in self._files:
-            assert each.original is not None
-            stored = each.stored
-            digest = self._digest(each.original) if _untouched(each.original, stored) else None
+        for stored, original in self._files:
+            digest = self._digest(original) if _untouched(original, stored) else None
             if self._stopped.is_set():
                 return
-            if digest is None or not _untouched(each.original, stored):
+            if digest is None or not _untouched(original, stored):
                 continue  # it is not the file that joined any more, so its digest would prove the wrong content
             try:
                 self._record.update_file(replace(stored, sha256=digest))

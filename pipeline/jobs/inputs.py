@@ -13,12 +13,11 @@ from pipeline.checkpoint.entries import PICTURES, StoredFile
 from pipeline.checkpoint.layout import Layout
 from pipeline.checkpoint.record import Record
 from pipeline.config import Config
-from pipeline.core.errors import BadRowError, MismatchError, SourceError
+from pipeline.core.errors import BadRowError, InputChangedError, MismatchError, SourceError
 from pipeline.core.interfaces import ReadSlice, Render
-from pipeline.core.locations import Location, is_remote
 from pipeline.core.types import Prompt, Row
 from pipeline.jobs import albums
-from pipeline.jobs.place import local
+from pipeline.jobs.input_files import anchor_of, key_in
 from pipeline.sources import (
     CsvOptions,
     FileIdentity,
@@ -30,16 +29,18 @@ from pipeline.sources import (
     ParquetSource,
     count_rows,
     find,
+    footers_of,
     format_of,
     head,
     head_of_pictures,
     identify,
     join,
-    key_of,
     stage,
+    staged_before,
     staged_ok,
 )
 from pipeline.sources.wording import shown
+from pipeline.storage import AnyFile, RemoteFile
 
 # A cell under this name, which no input column can have, says that the row's file is gone.
 GONE = "\0gone"
@@ -55,8 +56,8 @@ class JoinedFile:
     stored: StoredFile
     start: int
     stop: int
-    original: Path | None
-    path: Path | Index | None
+    original: AnyFile | None
+    path: AnyFile | Index | None
     lost: tuple[albums.Lost, ...] = ()
 
 
@@ -67,9 +68,7 @@ def csv_options(config: Config) -> CsvOptions:
 
 def find_files(config: Config) -> Found:
     """List what `input.path` names now. Raises SourceError for a file that was named and is not there."""
-    for each in filter(is_remote, config.input.path):
-        local(Location.parse(each), "input.path")
-    return find(config.input.path, exclude=[local(config.output.place, "output.path")])
+    return find(config.input.path, exclude=[config.output.place])
 
 
 def first_rows(found: Found, config: Config, rows: int) -> Head:
@@ -99,6 +98,7 @@ def join_files(
         )
     for known, key in joined.moved:
         record.update_file(_with_path(stored[known.id], key))
+    footers_of([path for _, path in joined.new if isinstance(path, RemoteFile) and format_of(path) == "parquet"])  # many at once
     new = [_new_file(path, key, layout, config, len(stored) + number) for number, (key, path) in enumerate(joined.new)]
     if joined.vanished:
         notice(f"{len(joined.vanished)} input files are gone, such as {joined.vanished[0].path}; their recorded rows stay")
@@ -124,8 +124,8 @@ def _joined(record: Record, layout: Layout, found: Found) -> Joined:
     return join([_known(each) for each in record.files()], _keys(found.tables, layout))
 
 
-def _keys(found: Sequence[Path], layout: Layout) -> list[tuple[str, Path]]:
-    return [(key_of(path, layout.output.parent), path) for path in found]
+def _keys(found: Sequence[AnyFile], layout: Layout) -> list[tuple[str, AnyFile]]:
+    return [(key_in(layout, path), path) for path in found]
 
 
 def _known(stored: StoredFile) -> KnownFile:
@@ -141,37 +141,45 @@ def _with_path(stored: StoredFile, key: str) -> StoredFile:
     return replace(stored, path=key)
 
 
-def _new_file(path: Path, key: str, layout: Layout, config: Config, id_: int) -> StoredFile:
-    identity = identify(path)
-    readable = _readable(path, layout, config, id_, identity)
+def _new_file(path: AnyFile, key: str, layout: Layout, config: Config, id_: int) -> StoredFile:
+    readable = as_parquet(path, layout, id_)
+    target = readable.path if isinstance(readable, Index) else readable
+    if isinstance(target, Path) and target != path:
+        # Read once: what it is is known when it is staged.
+        options = csv_options(config)
+        identity = staged_before(path, target, options) or stage(path, target, options)
+    else:
+        identity = identify(path)
     return StoredFile(
         id_, key, count_rows(readable), identity.size, identity.mtime_ns, identity.inode, identity.footer, identity.sha256
     )
 
 
-def _readable(path: Path, layout: Layout, config: Config, id_: int, identity: FileIdentity) -> Path | Index:
+def _readable(path: AnyFile, layout: Layout, config: Config, id_: int, identity: FileIdentity) -> AnyFile | Index:
     """Give the file as Parquet: itself, or its staged copy or index, made now if need be."""
     readable = as_parquet(path, layout, id_)
     target = readable.path if isinstance(readable, Index) else readable
     options = csv_options(config)
-    if target != path and not staged_ok(target, identity, options):
-        stage(path, target, options)
+    if isinstance(target, Path) and target != path and not staged_ok(target, identity, options):
+        made = stage(path, target, options)
+        if made.footer != identity.footer or (made.sha256 is not None and made.sha256 != identity.sha256):
+            raise InputChangedError(f"{shown(path)}: the file changed while it was read; put the old one back and run again")
     return readable
 
 
-def as_parquet(path: Path, layout: Layout, id_: int) -> Path | Index:
+def as_parquet(path: AnyFile, layout: Layout, id_: int) -> AnyFile | Index:
     """Give where a file of the job is, or would be, readable as Parquet."""
     staged = layout.staged / f"file-{id_:06d}.parquet"
     match format_of(path):
         case "parquet":
             return path
-        case "tar":
-            return Index(staged, path, layout.output.parent)
+        case "tar" if isinstance(path, Path):
+            return Index(staged, path, anchor_of(layout))
     return staged
 
 
 def _laid_out(
-    record: Record, joined: Sequence[StoredFile], layout: Layout, config: Config, here: dict[str, Path]
+    record: Record, joined: Sequence[StoredFile], layout: Layout, config: Config, here: dict[str, AnyFile]
 ) -> list[JoinedFile]:
     # Rows that are on record and in no retry need no input: a CSV file of last year is not staged again.
     # An open part may have lost the columns that were set aside for it.

@@ -21,6 +21,7 @@ from pipeline.core.tally import Tally, Traffic, summarize
 from pipeline.jobs import albums, inputs
 from pipeline.jobs.captions import on_record
 from pipeline.jobs.columns import input_schema
+from pipeline.jobs.input_files import file_of
 from pipeline.jobs.place import layout_of
 from pipeline.prompts import SliceReader
 from pipeline.sources import Index
@@ -204,7 +205,8 @@ def _locked_batches(layout: Layout, file: Path) -> Iterator[pa.Schema | pa.Recor
 def refuse_own(record: Record, layout: Layout, file: Path) -> None:
     """Raise ConfigError if what is to be written there is one of the job's own files."""
     place = file.resolve()
-    inputs_of_it = {(layout.output.parent / each.path).resolve() for each in record.files() if each.kind is None}
+    files = [file_of(each, layout) for each in record.files() if each.kind is None]
+    inputs_of_it = {each.resolve() for each in files if isinstance(each, Path)}
     if place in inputs_of_it or any(place.is_relative_to(each.resolve()) for each in (layout.output, layout.folder)):
         raise ConfigError(f"{file}: belongs to the job itself; write to another place")
 
@@ -216,7 +218,7 @@ def _never_asked(record: Record, layout: Layout) -> Iterator[pa.RecordBatch]:
     for stored in record.files():
         stop = start + stored.rows
         if stop > record.planned:
-            path, kept = layout.output.parent / stored.path, record.job.schema.names
+            path, kept = file_of(stored, layout), record.job.schema.names
             readable = inputs.as_parquet(path, layout, stored.id) if stored.kind is None else albums.index_of(layout, stored.id)
             lies_in = [readable.original, readable.path] if isinstance(readable, Index) else [readable]
             if all(each.exists() for each in lies_in):

@@ -84,6 +84,7 @@ def _files_of(target: Path, room: Path) -> tuple[list[Path], list[Path]]:
         raise ConfigError(f"{target}: no table is in it; .parquet, .csv, .tsv and .jsonl can be scored")
     readable = []
     for number, each in enumerate(found.tables):
+        assert isinstance(each, Path)  # what a path names is no location
         path = each
         if format_of(each) != "parquet":
             path = room / f"table-{number}.parquet"

@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline.core.errors import MismatchError
-from pipeline.sources.cursor import UNREADABLE, open_parquet
+from pipeline.sources.footers import UNREADABLE, open_parquet
 from pipeline.sources.pictures import NAMES, PictureFolder, compute, paths_of, prefixed, root_of, scalar
 from pipeline.sources.roots import prefix_in, prefixes_of
 from pipeline.sources.slices import slice_field

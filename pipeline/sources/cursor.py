@@ -4,20 +4,22 @@ A row group can hold millions of rows and be read from its start only. So a curs
 with a small buffer: by default Arrow takes a whole column of a group into memory at once.
 """
 
+import time
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from operator import sub
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.core.errors import InputChangedError, SourceError
+from pipeline.sources.footers import UNREADABLE, open_parquet, stat_tuple, unreadable
 from pipeline.sources.slices import Index, Stat
-from pipeline.sources.wording import reason, shown
+from pipeline.sources.wording import shown
+from pipeline.storage import AnyFile, RemoteFile
 
 # A row leaves its batch as it is asked, and a batch of pictures is held several times over on the way: as Arrow's, as Python's,
 # in the feed. With 8 MB a run over pictures took 350 MB, with 2 MB 250, in the same time.
@@ -26,9 +28,13 @@ BATCH_BYTES = 2 << 20
 # as much as reading them, and a group of a hundred of them stays below.
 _MOST_UNSEEN_BYTES = 256 << 20
 _BUFFER_BYTES = 1 << 20
+# From a store a column is read in larger pieces, for each costs its time to answer; of many columns, in smaller ones, for each
+# has a buffer of its own: together they stay below the first figure, or as small as from a disk.
+_REMOTE_BUFFERS_BYTES, _MOST_REMOTE_BYTES = 24 << 20, 8 << 20
+# How often at most a store is asked whether a file is still the same, while it is read: a disk is asked before every batch.
+ASKED_EVERY_S = 5.0
 _CELL_BYTES = 4
 _OFFSET_BYTES = {pa.string().id: 4, pa.binary().id: 4, pa.large_string().id: 8, pa.large_binary().id: 8}
-UNREADABLE = (pa.ArrowException, OSError, UnicodeDecodeError, MemoryError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +44,7 @@ class InputFile:
     For an `index`, `original` is the stat of the file that it was made from.
     """
 
-    path: Path
+    path: AnyFile
     first: int
     stop: int
     stat: Stat
@@ -47,34 +53,26 @@ class InputFile:
     original: Stat | None = None
 
     def check(self) -> None:
-        """Raise InputChangedError if the file is no longer the one that was opened."""
+        """Raise InputChangedError if the file is no longer the one that was opened; a store is asked."""
         try:
-            now = stat_tuple(self.path)
+            now = stat_tuple(self.path.fresh() if isinstance(self.path, RemoteFile) else self.path)
         except OSError:
             raise InputChangedError(f"{shown(self.path)}: the file vanished during the run; put it back and run again") from None
         if now != self.stat:
             raise InputChangedError(f"{shown(self.path)}: the file changed during the run; put the old one back and run again")
 
 
-def stat_tuple(path: Path) -> Stat:
-    found = path.stat()
-    return found.st_size, found.st_mtime_ns, found.st_ino
-
-
-def open_parquet(path: Path, **options: Any) -> pq.ParquetFile:
-    """Open a file for bounded reading. Page checksums are heeded where there are any; extension types stay plain."""
-    options |= {"page_checksum_verification": True, "arrow_extensions_enabled": False}
-    return pq.ParquetFile(path, pre_buffer=False, buffer_size=_BUFFER_BYTES, **options)
-
-
-def unreadable(path: Path, error: BaseException) -> SourceError:
-    return SourceError(f"{shown(path)}: cannot be read as Parquet: {reason(error)}")
-
-
 class Cursor:
     """Reads some columns of several files as one sequence of rows. Going forward is cheap, going back starts a group over."""
 
-    def __init__(self, files: Sequence[InputFile], columns: Sequence[str], *, most_rows: int) -> None:
+    def __init__(
+        self,
+        files: Sequence[InputFile],
+        columns: Sequence[str],
+        *,
+        most_rows: int,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._files = [each for each in files if each.stop > each.first]
         self._starts = [each.first for each in self._files]
         self._columns = list(columns)
@@ -83,6 +81,8 @@ class Cursor:
         self._batches: Iterator[pa.RecordBatch] = iter(())
         self._next = self._end = 0  # what `_batches` still gives: rows _next to _end
         self._held: tuple[int, pa.RecordBatch] | None = None
+        self._now = now
+        self._checked: tuple[InputFile, float] | None = None
 
     def read(self, start: int, stop: int) -> Iterator[tuple[int, InputFile, pa.RecordBatch]]:
         """Give rows start..stop-1 in pieces, each with its first row and its file.
@@ -111,7 +111,7 @@ class Cursor:
 
     def _found(self, row: int) -> tuple[int, pa.RecordBatch]:
         file = self._files[bisect_right(self._starts, row) - 1]
-        file.check()
+        self._check(file)
         try:
             if not self._next <= row < self._end:
                 self._seek(file, row)
@@ -127,13 +127,20 @@ class Cursor:
             f"{shown(file.path)}: ends before row {row - file.first}, which its footer promises; the file is damaged"
         )
 
+    def _check(self, file: InputFile) -> None:
+        if isinstance(file.path, RemoteFile):
+            if self._checked is not None and self._checked[0] is file and self._now() - self._checked[1] < ASKED_EVERY_S:
+                return
+            self._checked = (file, self._now())
+        file.check()
+
     def _seek(self, file: InputFile, row: int) -> None:
         """Start reading at the row group that holds this row."""
         self._batches = iter(())  # what the last group's reader holds goes before the next one's comes
         if self._at is None or self._at.file is not file:
             self.close()
             here = [each for each in self._columns if each in file.schema.names] or file.schema.names[:1]
-            self._at = _Opened(file, open_parquet(file.path), here)
+            self._at = _Opened(file, open_parquet(file.path, buffer_bytes=_buffer_bytes(file, here)), here)
         first, groups, rows, row_bytes = self._at.groups_at(row - file.first, self._most_rows)
         size = max(1, min(self._most_rows, BATCH_BYTES // max(row_bytes, 1)))
         self._batches = self._at.parquet.iter_batches(size, row_groups=groups, columns=self._at.columns, use_threads=False)
@@ -202,9 +209,22 @@ class _Opened:
         if self._as_stored is None:
             names = [self.parquet.schema.column(leaf).path for leaf in self._leaves]
             # Once a file, and with the footer as read: it names every group, so a look at each would cost their square.
-            self._as_stored = open_parquet(self.file.path, read_dictionary=names, metadata=self.parquet.metadata)
+            size = _buffer_bytes(self.file, self.columns)
+            known = self.parquet.metadata
+            self._as_stored = open_parquet(self.file.path, buffer_bytes=size, read_dictionary=names, metadata=known)
         batch = next(self._as_stored.iter_batches(1, row_groups=[group], columns=self.columns, use_threads=False))
         return sum(_longest(each) for column in batch.columns for each in _dictionaries(column)) * per_row
+
+
+def _buffer_bytes(file: InputFile, columns: Sequence[str]) -> int:
+    if not isinstance(file.path, RemoteFile):
+        return _BUFFER_BYTES
+    leaves = sum(_leaves(file.schema.field(each).type) for each in columns)
+    return max(_BUFFER_BYTES, min(_MOST_REMOTE_BYTES, _REMOTE_BUFFERS_BYTES // max(leaves, 1)))
+
+
+def _leaves(type_: pa.DataType) -> int:
+    return sum(_leaves(type_.field(place).type) for place in range(type_.num_fields)) if type_.num_fields else 1
 
 
 def _completed(batch: pa.RecordBatch, columns: Sequence[str]) -> pa.RecordBatch:

@@ -11,15 +11,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from difflib import get_close_matches
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from pipeline.core.errors import SourceError
-from pipeline.sources.listing import format_of
-from pipeline.sources.text import MOST_LINE, lines
+from pipeline.sources.naming import format_of
+from pipeline.sources.text import MOST_LINE, Digest, lines
 from pipeline.sources.wording import shown
+from pipeline.storage import AnyFile
 
 CHUNK_ROWS = 4096
 CHUNK_CHARS = 4 << 20
@@ -39,9 +39,10 @@ class CsvOptions:
 class CsvFile:
     """One CSV file: its header is read at once, its rows by `batches`. Raises SourceError naming line and column."""
 
-    def __init__(self, path: Path, options: CsvOptions) -> None:
+    def __init__(self, path: AnyFile, options: CsvOptions) -> None:
         self._path = path
-        self._records = _records(path, options)
+        self._digest = Digest()
+        self._records = _records(path, options, self._digest)
         _, header = next(self._records, (0, None))
         if header is None:
             raise SourceError(f"{shown(path)}: there is no header line; the file is empty")
@@ -66,6 +67,11 @@ class CsvFile:
                 rows, starts, chars = [], [], 0
         if rows:
             yield self._batch(rows, starts)
+
+    @property
+    def sha256(self) -> str:
+        """The hash of the bytes that the batches were read from, once there are no more."""
+        return self._digest.sha256
 
     def _ragged(self, line: int, count: int) -> SourceError:
         return SourceError(
@@ -102,14 +108,14 @@ class CsvFile:
         return pa.array(values, type_)
 
 
-def _records(path: Path, options: CsvOptions) -> Iterator[tuple[int, list[str]]]:
+def _records(path: AnyFile, options: CsvOptions, digest: Digest) -> Iterator[tuple[int, list[str]]]:
     """Give each record with the line it starts on, the header first; blank lines are none."""
     delimiter = options.delimiter or ("\t" if format_of(path) == "tsv" else ",")
     if len(delimiter) != 1 or delimiter in '"\r\n':
         raise SourceError(f"input.csv.delimiter: {delimiter!r} cannot separate cells; give one character such as , or ;")
     csv.field_size_limit(MOST_LINE)  # the whole process's, and only ever raised; the default is 128 KiB
     # Not strict, the parser would take the rest of the file into a cell whose quote is never closed, and say nothing.
-    reader = csv.reader(lines(path, options.encoding, newline=""), delimiter=delimiter, strict=True)
+    reader = csv.reader(lines(path, options.encoding, newline="", digest=digest), delimiter=delimiter, strict=True)
     start = 1
     try:
         for cells in reader:
@@ -130,7 +136,7 @@ def _explained(error: str) -> str:
     return error
 
 
-def _named(header: Sequence[str], path: Path) -> list[str]:
+def _named(header: Sequence[str], path: AnyFile) -> list[str]:
     # pandas writes its index under no name, and calls it this when it reads it again.
     names = [name or f"Unnamed: {place}" for place, name in enumerate(header)]
     if any("\0" in name for name in names):
@@ -141,7 +147,7 @@ def _named(header: Sequence[str], path: Path) -> list[str]:
     return names
 
 
-def _check_types(types: Mapping[str, str], names: Sequence[str], path: Path) -> None:
+def _check_types(types: Mapping[str, str], names: Sequence[str], path: AnyFile) -> None:
     for column, kind in types.items():
         if column not in names:
             near = get_close_matches(column, names, 1)

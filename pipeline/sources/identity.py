@@ -4,19 +4,16 @@ The modification time alone is never proof against a file, only for it: copying,
 """
 
 import hashlib
-import os
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import BinaryIO
+from io import BufferedReader
+from typing import cast
 
 from pipeline.core.errors import SourceError
-from pipeline.sources.listing import format_of
+from pipeline.sources.footers import footer_bytes, footers_of
+from pipeline.sources.naming import format_of
 from pipeline.sources.shards import scan
 from pipeline.sources.wording import reason, shown
-
-_MAGIC = b"PAR1"
-_ENCRYPTED = b"PARE"
-_TAIL = 8  # the footer's length in four bytes, then the magic
+from pipeline.storage import AnyFile, RemoteFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +30,7 @@ class FileIdentity:
     sha256: str | None = None
 
 
-def stat_of(path: Path) -> FileIdentity:
+def stat_of(path: AnyFile) -> FileIdentity:
     """Give what the file system says. Raises SourceError if it says nothing."""
     try:
         found = path.stat()
@@ -42,42 +39,50 @@ def stat_of(path: Path) -> FileIdentity:
     return FileIdentity(found.st_size, found.st_mtime_ns, found.st_ino)
 
 
-def identify(path: Path) -> FileIdentity:
+def identify(path: AnyFile) -> FileIdentity:
     """Give a file's identity: Parquet and tar with the hash of footer or headers, so that they need not be read; text with its
     sha256.
 
-    Text is read whole for staging anyway, and nothing but its bytes could prove it later. Raises SourceError for a file
-    that is empty, or not whole and of the format it is named after.
+    Nothing but its bytes could prove text later; who stages it has their hash from that (staging.py). Raises SourceError for a
+    file that is empty, or not whole and of the format it is named after.
     """
-    found = stat_of(path)
-    if found.size == 0:
-        raise SourceError(f"{shown(path)}: the file is empty, zero bytes; take it away or put the data in")
+    found = not_empty(path)
     if format_of(path) in ("parquet", "tar"):
         return replace(found, footer=footer_of(path))
     return replace(found, sha256=sha256_of(path))
 
 
-def footer_of(path: Path) -> str:
+def not_empty(path: AnyFile) -> FileIdentity:
+    """Give what the file system says of a file that has anything in it. Raises SourceError for others."""
+    found = stat_of(path)
+    if found.size == 0:
+        raise SourceError(f"{shown(path)}: the file is empty, zero bytes; take it away or put the data in")
+    return found
+
+
+def footer_of(path: AnyFile) -> str:
     """Hash the footer of a Parquet file, which holds the place and size of every piece of it, or the headers of a tar."""
+    if isinstance(path, RemoteFile):
+        return footers_of([path])[0].digest
     if format_of(path) == "tar":
         return scan(path).digest
     try:
         with path.open("rb") as file:
-            return _footer(file, path)
+            return hashlib.sha256(footer_bytes(file, path)).hexdigest()
     except OSError as error:
         raise SourceError(f"{shown(path)}: cannot be read: {reason(error)}") from error
 
 
-def sha256_of(path: Path) -> str:
+def sha256_of(path: AnyFile) -> str:
     """Hash all bytes of a file, at more than a gigabyte a second. Raises SourceError if it cannot be read."""
     try:
         with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+            return hashlib.file_digest(cast(BufferedReader, file), "sha256").hexdigest()
     except OSError as error:
         raise SourceError(f"{shown(path)}: cannot be read: {reason(error)}") from error
 
 
-def same(old: FileIdentity, path: Path) -> bool:
+def same(old: FileIdentity, path: AnyFile) -> bool:
     """Whether the file at `path` is proved to be the one of old: no proof is a no."""
     return Proof(path).proves(old)
 
@@ -85,17 +90,19 @@ def same(old: FileIdentity, path: Path) -> bool:
 class Proof:
     """Compares one file with identities of old; each of its hashes is made once, and only if it can decide."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: AnyFile) -> None:
         self.now = stat_of(path)
         self._path = path
         self._footer: str | None = None
         self._sha256: str | None = None
 
-    def proves(self, old: FileIdentity) -> bool:
+    def proves(self, old: FileIdentity, *, moved: bool = False) -> bool:
+        """Whether it is the one of old; `moved`: that one had another name."""
         now = self.now
         if now.size != old.size:
             return False
-        if (now.mtime_ns, now.inode) == (old.mtime_ns, old.inode):
+        # Stores have no inodes: under another name an equal time proves nothing there, for many are put in one second.
+        if (now.mtime_ns, now.inode) == (old.mtime_ns, old.inode) and not (moved and now.inode == 0):
             return True
         if old.sha256 is not None:
             return self._sha256_now() == old.sha256
@@ -113,19 +120,3 @@ class Proof:
         if self._sha256 is None:
             self._sha256 = sha256_of(self._path)
         return self._sha256
-
-
-def _footer(file: BinaryIO, path: Path) -> str:
-    size = file.seek(0, os.SEEK_END)
-    file.seek(max(size - _TAIL, 0))
-    tail = file.read(_TAIL)
-    if tail.endswith(_ENCRYPTED):
-        raise SourceError(f"{shown(path)}: an encrypted Parquet file; decrypt it first")
-    length = int.from_bytes(tail[:4], "little")
-    if not tail.endswith(_MAGIC) or length + _TAIL + len(_MAGIC) > size:
-        raise SourceError(f"{shown(path)}: not a whole Parquet file; it is cut off or of another format")
-    file.seek(size - _TAIL - length)
-    digest = hashlib.sha256()
-    while block := file.read(min(length, 1 << 20)):
-        digest.update(block)
-    return digest.hexdigest()

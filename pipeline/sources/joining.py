@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.sources.identity import FileIdentity, Proof
+from pipeline.storage import AnyFile, RemoteFile
 
 
 @dataclass(frozen=True, slots=True)
 class KnownFile:
-    """A file that has joined the job. `path` is its key: where it lies from the job's anchor folder."""
+    """A file that has joined the job. `path` is its key, by key_of()."""
 
     id: int
     path: str
@@ -28,18 +29,21 @@ class Joined:
     A file in `changed` still has its key and no longer its content. What is in none of these is as it was.
     """
 
-    new: tuple[tuple[str, Path], ...] = ()
+    new: tuple[tuple[str, AnyFile], ...] = ()
     vanished: tuple[KnownFile, ...] = ()
     moved: tuple[tuple[KnownFile, str], ...] = ()
     changed: tuple[KnownFile, ...] = ()
 
 
-def key_of(path: Path, anchor: Path) -> str:
-    """Give a file's key: its place relative to `anchor`, so that a project folder can be moved as a whole."""
+def key_of(path: AnyFile, anchor: Path) -> str:
+    """Give a file's key: its place relative to `anchor`, so that a project folder can be moved as a whole; its location in a
+    store as it is."""
+    if isinstance(path, RemoteFile):
+        return str(path)
     return Path(os.path.relpath(path, anchor)).as_posix()
 
 
-def join(known: Sequence[KnownFile], found: Sequence[tuple[str, Path]]) -> Joined:
+def join(known: Sequence[KnownFile], found: Sequence[tuple[str, AnyFile]]) -> Joined:
     """Compare the files on record with those found now, as (key, path).
 
     A known file that is not in its place is looked for among the files that are not accounted for: equal content, by
@@ -80,4 +84,4 @@ def _match(old: FileIdentity, keys: Sequence[str], open_: Mapping[str, Proof]) -
     here = [key for key in keys if key in open_]
     # By inode first: of several copies the renamed original is meant, and no byte needs to be read.
     here.sort(key=lambda key: open_[key].now.inode != old.inode)
-    return next((key for key in here if open_[key].proves(old)), None)
+    return next((key for key in here if open_[key].proves(old, moved=True)), None)

@@ -6,17 +6,17 @@ The file is read twice, first for the types: they must not depend on which rows 
 import json
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from pipeline.core.errors import SourceError
+from pipeline.core.errors import InputChangedError, SourceError
 from pipeline.sources.delimited import CHUNK_CHARS, CHUNK_ROWS
 from pipeline.sources.identity import stat_of
 from pipeline.sources.shapes import MisfitError, Shape
-from pipeline.sources.text import lines
+from pipeline.sources.text import Digest, lines
 from pipeline.sources.wording import shown
+from pipeline.storage import AnyFile
 
 Record = tuple[int, dict[str, Any]]
 
@@ -24,10 +24,11 @@ Record = tuple[int, dict[str, Any]]
 class JsonlFile:
     """One JSONL file, or its first `rows` rows; making it reads them once. Raises SourceError naming line and column."""
 
-    def __init__(self, path: Path, *, rows: int | None = None) -> None:
+    def __init__(self, path: AnyFile, *, rows: int | None = None) -> None:
         self._path = path
         self._rows = rows
-        self._shape = _shape(path, rows)
+        self._passes = Digest(), Digest()
+        self._shape = _shape(path, rows, self._passes[0])
         self.schema = self._shape.schema()
         if not self.schema.names:
             raise SourceError(f"{shown(path)}: holds no rows, and so no columns, or only objects without keys")
@@ -36,7 +37,7 @@ class JsonlFile:
         """Give the rows in batches bounded in rows and characters."""
         chunk: list[Record] = []
         size = 0
-        for line, record, length in islice(_records(self._path), self._rows):
+        for line, record, length in islice(_records(self._path, self._passes[1]), self._rows):
             chunk.append((line, record))
             size += length
             if len(chunk) == CHUNK_ROWS or size >= CHUNK_CHARS:
@@ -44,6 +45,15 @@ class JsonlFile:
                 chunk, size = [], 0
         if chunk:
             yield self._batch(chunk)
+
+    @property
+    def sha256(self) -> str:
+        """The hash of the bytes that the batches were read from, once there are no more. Raises InputChangedError if the types
+        were read from others."""
+        first, second = (each.sha256 for each in self._passes)
+        if first != second:
+            raise InputChangedError(f"{shown(self._path)}: the file changed while it was read; run again when it is complete")
+        return second
 
     def _batch(self, chunk: Sequence[Record]) -> pa.RecordBatch:
         arrays = [self._array(name, shape, chunk) for name, shape in self._shape.columns().items()]
@@ -74,7 +84,7 @@ class JsonlFile:
         return SourceError(f"{shown(self._path)}: column {name!r} does not fit {type_}")
 
 
-def count_records(path: Path, most_chars: int) -> tuple[int, int, bool]:
+def count_records(path: AnyFile, most_chars: int) -> tuple[int, int, bool]:
     """Count the rows in about the first `most_chars` characters; give also how many were read, and whether that is all."""
     rows = chars = 0
     for _, _, length in _records(path):
@@ -84,9 +94,9 @@ def count_records(path: Path, most_chars: int) -> tuple[int, int, bool]:
     return rows, chars, True
 
 
-def _shape(path: Path, rows: int | None) -> Shape:
+def _shape(path: AnyFile, rows: int | None, digest: Digest) -> Shape:
     shape = Shape()
-    for line, record, _ in islice(_records(path), rows):
+    for line, record, _ in islice(_records(path, digest), rows):
         try:
             shape.see(record, line)
         except MisfitError as error:
@@ -94,12 +104,12 @@ def _shape(path: Path, rows: int | None) -> Shape:
     return shape
 
 
-def _records(path: Path) -> Iterator[tuple[int, dict[str, Any], int]]:
+def _records(path: AnyFile, digest: Digest | None = None) -> Iterator[tuple[int, dict[str, Any], int]]:
     """Give each object with its line and that line's length; blank lines are none."""
     if stat_of(path).size == 0:
         raise SourceError(f"{shown(path)}: the file is empty, zero bytes; take it away or put the data in")
     decode = json.JSONDecoder(object_pairs_hook=_object).decode
-    for line, text in enumerate(lines(path, "utf-8", newline="\n"), 1):
+    for line, text in enumerate(lines(path, "utf-8", newline="\n", digest=digest), 1):
         if text.isspace():
             continue
         try:

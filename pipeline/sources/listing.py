@@ -1,5 +1,7 @@
 """What `input.path` names: files, folders (searched to the bottom), globs, or a list of these, in a stable order.
 
+What lies in an object store is found by remote_listing.py, by the same rules.
+
 One job reads tables or pictures. A folder or glob that holds tables means these: a list of pictures, such as metadata.csv,
 often lies beside them. Absent on purpose: whether a file has been seen before (joining.py), and what is in it.
 """
@@ -12,30 +14,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.core.errors import SourceError
-from pipeline.sources.pictures import PICTURE_SUFFIXES, Gathering, PictureFolder, is_picture, notices_of, without
+from pipeline.core.locations import Location, is_remote
+from pipeline.sources.naming import PACKED_TARS, format_of, format_of_name, passed_over, unread
+from pipeline.sources.pictures import Gathering, PictureFolder, is_picture, notices_of, without
+from pipeline.sources.remote_listing import remote_tables
 from pipeline.sources.wording import reason, shown
-
-_TEXT = (".csv", ".tsv", ".jsonl")
-SUFFIXES = (".parquet", ".tar", *_TEXT, *(f"{each}.gz" for each in _TEXT))
-_PACKED_TARS = (".tgz", ".tbz2", ".txz", ".tzst", *(f".tar.{each}" for each in ("gz", "bz2", "xz", "zst", "lz4")))
-
-
-def format_of(path: Path) -> str | None:
-    """Give `parquet`, `tar`, `csv`, `tsv` or `jsonl` by the name, whatever its case, text also with .gz; None for others."""
-    return _format(path.name)
-
-
-def _format(name: str) -> str | None:
-    name = name.lower()
-    suffix = next((each for each in SUFFIXES if name.endswith(each) and len(name) > len(each)), None)
-    return suffix.split(".")[1] if suffix else None
+from pipeline.storage import AnyFile
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
     """What an input names now: `tables`, or `pictures` by the folder they were found in. `notices` are for the user's ears."""
 
-    tables: tuple[Path, ...] = ()
+    tables: tuple[AnyFile, ...] = ()
     pictures: tuple[PictureFolder, ...] = ()
     notices: tuple[str, ...] = ()
 
@@ -43,35 +34,42 @@ class Found:
         return bool(self.tables or self.pictures)
 
 
-def find(paths: str | Sequence[str], *, exclude: Sequence[Path] = ()) -> Found:
+def find(paths: str | Sequence[str], *, exclude: Sequence[Path | Location] = ()) -> Found:
     """Find the tables or pictures that these paths name: absolute, each once.
 
     The order is that of `paths`; within a folder or glob, that of the names relative to it. A folder gives what lies
     below it, links to folders excepted. Names that start with a dot or underscore (`_SUCCESS`, `_manifest.json`) and
     folders that end with .rowcall are passed over, like files of other formats; what lies at or below `exclude` too.
     A glob or folder may give nothing. Raises SourceError for a named file that is missing or of no known format, for
-    tables that are pipes or devices, and for tables and pictures side by side in `paths`.
+    tables that are pipes or devices, and for tables and pictures side by side in `paths`; for what lies in a store also
+    what storage.trouble gives.
     """
-    kept_out = [os.path.realpath(each) for each in exclude]
-    tables: dict[str, Path] = {}
+    kept_out = [os.path.realpath(each) for each in exclude if isinstance(each, Path)]
+    kept_out_remotely = [each for each in exclude if isinstance(each, Location)]
+    tables: dict[str, AnyFile] = {}
     pictures: list[PictureFolder] = []
     notices: list[str] = []
-    first_table: Path | None = None
     for path in [paths] if isinstance(paths, str) else paths:
+        if is_remote(path):
+            objects, picture = remote_tables(path, exclude=kept_out_remotely)
+            tables |= {str(each): each for each in objects if str(each) not in tables}
+            if objects and picture is not None:
+                notices.append(_tables_meant(path, objects[0]))
+            continue
         named = _named_by(Path(path).absolute())
         real = {file: os.path.realpath(file) for file in named.tables}
         # Before tables are preferred to pictures: a job's own output beside its pictures says nothing about them.
         named.tables = [file for file in named.tables if not _lies_in(real[file], kept_out)]
         for file in named.tables:
-            first_table = first_table or file
             tables.setdefault(real[file], _checked(file))
         if named.tables and named.pictures:
-            notices.append(_tables_meant(path, named))
+            notices.append(_tables_meant(path, named.tables[0]))
         elif named.pictures:
             pictures.append(without(named.pictures.folder(), pictures))
             notices += notices_of(named.pictures)
     pictures = [each for each in pictures if len(each)]
-    if first_table is not None and pictures:
+    if tables and pictures:
+        first_table = next(iter(tables.values()))
         raise SourceError(
             f"input.path: {shown(first_table)} is a table and {shown(pictures[0].root)} holds pictures; one job reads one kind: "
             "name them in two jobs, or the pictures in a column of a table"
@@ -79,7 +77,7 @@ def find(paths: str | Sequence[str], *, exclude: Sequence[Path] = ()) -> Found:
     return Found(tuple(tables.values()), tuple(pictures), tuple(notices))
 
 
-def list_files(paths: str | Sequence[str], *, exclude: Sequence[Path] = ()) -> list[Path]:
+def list_files(paths: str | Sequence[str], *, exclude: Sequence[Path | Location] = ()) -> list[AnyFile]:
     """List the tables that these paths name, as find() does."""
     return list(find(paths, exclude=exclude).tables)
 
@@ -96,9 +94,9 @@ def _lies_in(real: str, places: Sequence[str]) -> bool:
     return any(real == each or real.startswith(each + os.sep) for each in places)
 
 
-def _tables_meant(path: str, named: _Named) -> str:
+def _tables_meant(path: str, table: AnyFile) -> str:
     return (
-        f"{shown(path)}: {shown(named.tables[0].name)} is read, and the pictures beside it are not input by themselves;"
+        f"{shown(path)}: {shown(table.name)} is read, and the pictures beside it are not input by themselves;"
         " if they are meant, name them by a glob such as *.jpg"
     )
 
@@ -116,7 +114,7 @@ def _named_by(path: Path) -> _Named:
         named.pictures.add(path.name, path)
         return named
     if path.exists() and format_of(path) is None:
-        raise SourceError(f"{shown(path)}: {_unread(path.name)}")
+        raise SourceError(f"{shown(path)}: {unread(path.name)}")
     return _Named(Gathering(path.parent), [path])
 
 
@@ -134,20 +132,20 @@ def _search(folder: Path, named: _Named) -> list[str]:
         try:
             with os.scandir(place) as entries:
                 for entry in entries:
-                    if _passed_over(entry.name):
+                    if passed_over(entry.name):
                         continue
                     if entry.is_dir(follow_symlinks=False):
                         waiting.append(entry.path)
                     elif is_picture(entry.name):
                         named.pictures.add(inside + entry.name, entry)
-                    elif _format(entry.name) and not entry.is_dir():
+                    elif format_of_name(entry.name) and not entry.is_dir():
                         tables.append(Path(entry.path))
-                    elif entry.name.lower().endswith(_PACKED_TARS):
+                    elif entry.name.lower().endswith(PACKED_TARS):
                         packed.append(entry.path)
         except OSError as error:
             raise SourceError(f"{shown(place)}: this folder cannot be read: {reason(error)}") from error
     if packed and not (tables or named.pictures):
-        raise SourceError(f"{shown(min(packed))}: {_unread(packed[0])}")
+        raise SourceError(f"{shown(min(packed))}: {unread(packed[0])}")
     named.tables += sorted(tables, key=lambda each: each.relative_to(folder).as_posix())
     return searched
 
@@ -158,7 +156,7 @@ def _matching(pattern: Path) -> _Named:
     # Who writes _name*.csv means the files that are passed over otherwise.
     meant = any(each.startswith("_") for each in pattern.relative_to(fixed).parts)
     start = len(str(fixed).rstrip("/")) + 1
-    unread: list[str] = []
+    others: list[str] = []
     searched: set[str] = set()
     for match in glob.iglob(str(pattern), recursive=True):  # noqa: PTH207 -- Path.glob takes no absolute pattern
         match = match.rstrip("/")
@@ -166,37 +164,26 @@ def _matching(pattern: Path) -> _Named:
             continue  # ** gives a folder and all that is in it
         inside = match[start:]
         parts = inside.split("/")
-        if not meant and any(map(_passed_over, parts)):
+        if not meant and any(map(passed_over, parts)):
             continue
         if os.path.isdir(match):  # noqa: PTH112 -- by the million, like the rest here
             if not os.path.islink(match):  # noqa: PTH114
                 searched.update(_search(Path(match), named))
         elif is_picture(parts[-1]):
             named.pictures.add(inside, Path(match))
-        elif _format(parts[-1]):
+        elif format_of_name(parts[-1]):
             named.tables.append(Path(match))
         else:
-            unread.append(parts[-1])
-    if unread and not (named.tables or named.pictures):
-        raise SourceError(f"{shown(pattern)}: matches {shown(min(unread))}: {_unread(min(unread))}")
+            others.append(parts[-1])
+    if others and not (named.tables or named.pictures):
+        raise SourceError(f"{shown(pattern)}: matches {shown(min(others))}: {unread(min(others))}")
     named.tables.sort(key=lambda each: each.relative_to(fixed).as_posix())
     return named
-
-
-def _unread(name: str) -> str:
-    if name.lower().endswith(_PACKED_TARS):
-        return "a compressed tar, of which no member can be read by itself; unpack it to a .tar first"
-    ends = f"{' '.join(SUFFIXES)}, or as a picture's does: {' '.join(PICTURE_SUFFIXES)}"
-    return f"not a format that is read; the name must end in {ends}"
 
 
 def _fixed_part(pattern: Path) -> Path:
     """Give the deepest folder above the first wildcard."""
     return next((each for each in pattern.parents if not glob.has_magic(str(each))), Path(pattern.anchor))
-
-
-def _passed_over(name: str) -> bool:
-    return name.startswith((".", "_")) or name.endswith(".rowcall")
 
 
 def _checked(file: Path) -> Path:

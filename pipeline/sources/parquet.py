@@ -10,10 +10,12 @@ from pipeline.core.errors import SourceError
 from pipeline.core.interfaces import ReadSlice
 from pipeline.core.types import Row
 from pipeline.sources.cells import cells_of, sizes_of
-from pipeline.sources.cursor import BATCH_BYTES, UNREADABLE, Cursor, InputFile, open_parquet, stat_tuple, unreadable
+from pipeline.sources.cursor import BATCH_BYTES, Cursor, InputFile
+from pipeline.sources.footers import UNREADABLE, footers_of, open_parquet, stat_tuple, unreadable
 from pipeline.sources.schema import agreed_schema, checked_columns, conformed, no_columns
 from pipeline.sources.slices import Index, Stat, filled, is_slices, presented, sizes_of_slices, slices_of
 from pipeline.sources.wording import reason, shown
+from pipeline.storage import AnyFile, RemoteFile
 
 _PROMPT_ROWS = 1024
 _COLUMN_ROWS = 8192
@@ -29,7 +31,7 @@ class ParquetSource:
 
     def __init__(
         self,
-        files: Sequence[Path | Index],
+        files: Sequence[AnyFile | Index],
         *,
         prompt_columns: Sequence[str],
         kept_columns: Sequence[str],
@@ -101,12 +103,12 @@ class ParquetSource:
             raise SourceError(f"rows {start} to {stop - 1} were asked for, and the input has {self.count()}")
 
 
-def count_rows(path: Path | Index) -> int:
+def count_rows(path: AnyFile | Index) -> int:
     """Give the number of rows of a Parquet file, from its footer."""
     return _opened([path])[0].stop
 
 
-def schema_of(files: Sequence[Path | Index], *, names: Sequence[Path] | None = None) -> pa.Schema:
+def schema_of(files: Sequence[AnyFile | Index], *, names: Sequence[AnyFile] | None = None) -> pa.Schema:
     """Give the schema that these Parquet files agree on. Raises SourceError naming the file and column that do not.
 
     `names` are the files as their owner knows them, where these are staged copies.
@@ -115,25 +117,34 @@ def schema_of(files: Sequence[Path | Index], *, names: Sequence[Path] | None = N
     return agreed_schema(zip(names or [each.path for each in opened], (each.schema for each in opened), strict=True))
 
 
-def _opened(paths: Sequence[Path | Index]) -> list[InputFile]:
+def _opened(paths: Sequence[AnyFile | Index]) -> list[InputFile]:
+    remote = iter(footers_of([each for each in paths if isinstance(each, RemoteFile)]))
     files: list[InputFile] = []
     first = 0
     for each in paths:
         index, path = (each, each.path) if isinstance(each, Index) else (None, each)
-        try:
-            stat = stat_tuple(path)
-            with open_parquet(path) as file:
-                rows, schema = file.metadata.num_rows, file.schema_arrow
-        except FileNotFoundError:
-            raise SourceError(f"{shown(path)}: there is no such file") from None
-        except UNREADABLE as error:
-            raise unreadable(path, error) from error
+        if isinstance(path, RemoteFile):
+            footer = next(remote)
+            stat, rows, schema = footer.stat, footer.rows, footer.schema
+        else:
+            stat, rows, schema = _looked_at(path)
         if rows < 0:
             raise SourceError(f"{shown(path)}: its footer promises {rows} rows; the file is damaged")
         original = _stat_of_original(index) if index is not None else None
         files.append(InputFile(path, first, first + rows, stat, presented(schema, index=index is not None), index, original))
         first += rows
     return files
+
+
+def _looked_at(path: Path) -> tuple[Stat, int, pa.Schema]:
+    try:
+        stat = stat_tuple(path)
+        with open_parquet(path) as file:
+            return stat, file.metadata.num_rows, file.schema_arrow
+    except FileNotFoundError:
+        raise SourceError(f"{shown(path)}: there is no such file") from None
+    except UNREADABLE as error:
+        raise unreadable(path, error) from error
 
 
 def _stat_of_original(index: Index) -> Stat:

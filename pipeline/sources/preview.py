@@ -8,17 +8,19 @@ import pyarrow as pa
 
 from pipeline.core.types import Row, Slice
 from pipeline.sources.album import IMAGE, PATH, SCHEMA
-from pipeline.sources.cursor import InputFile, stat_tuple
+from pipeline.sources.cursor import InputFile
 from pipeline.sources.delimited import CsvFile, CsvOptions
+from pipeline.sources.footers import footers_of, stat_tuple
 from pipeline.sources.jsonl import JsonlFile, count_records
-from pipeline.sources.listing import format_of
 from pipeline.sources.members import BLOCK
+from pipeline.sources.naming import format_of
 from pipeline.sources.parquet import ParquetSource, rows_of
 from pipeline.sources.pictures import PictureFolder, number_and_bytes
 from pipeline.sources.roots import path_of, prefixes_of
 from pipeline.sources.schema import agreed_schema
 from pipeline.sources.shards import ShardFile, scan
 from pipeline.sources.slices import Index, presented
+from pipeline.storage import AnyFile, RemoteFile
 
 # Of CSV and JSONL, and of a tar's headers, a few seconds' worth is read; of the first rows, as many as fit in here too.
 MOST_BYTES = 64 << 20
@@ -52,9 +54,10 @@ class _Part:
     sure: bool = True
 
 
-def head(files: Sequence[Path], options: CsvOptions, *, rows: int = 10, most_bytes: int = MOST_BYTES) -> Head:
+def head(files: Sequence[AnyFile], options: CsvOptions, *, rows: int = 10, most_bytes: int = MOST_BYTES) -> Head:
     """Look at files in their order. Raises SourceError for what is wrong with the part that is read, or if they disagree."""
-    parts: list[tuple[Path, _Part]] = []
+    footers_of([each for each in files if isinstance(each, RemoteFile) and format_of(each) == "parquet"])  # many at once
+    parts: list[tuple[AnyFile, _Part]] = []
     first: list[Row] = []
     for path in files:
         # Rows behind a gap would carry wrong numbers: only what follows the counted ones is taken.
@@ -86,18 +89,18 @@ def head_of_pictures(folders: Sequence[PictureFolder], *, rows: int = 10) -> Hea
     return Head(presented(SCHEMA, index=True), tuple(first), number, True, number)
 
 
-def _part(path: Path, options: CsvOptions, rows: int, most_bytes: int) -> _Part:
+def _part(path: AnyFile, options: CsvOptions, rows: int, most_bytes: int) -> _Part:
     match format_of(path):
         case "parquet":
             return _parquet(path, rows)
         case "jsonl":
             return _jsonl(path, rows, most_bytes)
-        case "tar":
+        case "tar" if isinstance(path, Path):
             return _tar(path, rows, most_bytes)
     return _csv(path, options, rows, most_bytes)
 
 
-def _parquet(path: Path, rows: int) -> _Part:
+def _parquet(path: AnyFile, rows: int) -> _Part:
     schema = ParquetSource([path], prompt_columns=(), kept_columns=()).schema()
     source = ParquetSource([path], prompt_columns=schema.names, kept_columns=())
     first: list[Row] = []
@@ -109,7 +112,7 @@ def _parquet(path: Path, rows: int) -> _Part:
     return _Part(schema, first, source.count())
 
 
-def _csv(path: Path, options: CsvOptions, rows: int, most_bytes: int) -> _Part:
+def _csv(path: AnyFile, options: CsvOptions, rows: int, most_bytes: int) -> _Part:
     file = CsvFile(path, options)
     first: list[Row] = []
     counted = read = 0
@@ -121,7 +124,7 @@ def _csv(path: Path, options: CsvOptions, rows: int, most_bytes: int) -> _Part:
     return _Part(file.schema, first, counted, read)
 
 
-def _jsonl(path: Path, rows: int, most_bytes: int) -> _Part:
+def _jsonl(path: AnyFile, rows: int, most_bytes: int) -> _Part:
     if most_bytes <= 0:
         return _Part(pa.schema([]), (), 0, complete=False, sure=False)
     file = JsonlFile(path, rows=_JSONL_ROWS)

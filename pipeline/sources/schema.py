@@ -7,7 +7,6 @@ lack some columns of the others: a sample has what it has.
 
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -16,11 +15,12 @@ import pyarrow.types as is_
 from pipeline.core.errors import SourceError
 from pipeline.sources.slices import is_shard, no_shard, with_marks
 from pipeline.sources.wording import shown
+from pipeline.storage import AnyFile
 
 _MOST_CHARS = 100
 
 
-def agreed_schema(schemas: Iterable[tuple[Path, pa.Schema]]) -> pa.Schema:
+def agreed_schema(schemas: Iterable[tuple[AnyFile, pa.Schema]]) -> pa.Schema:
     """Give the schema all files agree on, in the first file's order; empty for no files.
 
     Raises SourceError naming the file and column that disagree, or a column name that one file has twice.
@@ -44,7 +44,7 @@ def as_known(schema: pa.Schema, known: pa.Schema) -> pa.Schema:
     return pa.schema([*ours, *(field for field in schema if field.name not in known.names)])
 
 
-def conformed(batch: pa.RecordBatch, schema: pa.Schema, path: Path) -> pa.RecordBatch:
+def conformed(batch: pa.RecordBatch, schema: pa.Schema, path: AnyFile) -> pa.RecordBatch:
     """Give the schema's columns of a batch, in its order and types. Raises SourceError for a column that does not fit."""
     if not schema.names:
         return no_columns(batch.num_rows)
@@ -71,13 +71,13 @@ def checked_columns(columns: Sequence[str], schema: pa.Schema) -> list[str]:
     return list(dict.fromkeys(columns))
 
 
-def _check_names(schema: pa.Schema, path: Path) -> None:
+def _check_names(schema: pa.Schema, path: AnyFile) -> None:
     if len(set(schema.names)) < len(schema.names):
         twice = next(name for name in schema.names if schema.names.count(name) > 1)
         raise SourceError(f"{shown(path)}: the column name {twice!r} stands there twice; rename one")
 
 
-def _agreed(agreed: pa.Schema, first: Path, schema: pa.Schema, path: Path) -> pa.Schema:
+def _agreed(agreed: pa.Schema, first: AnyFile, schema: pa.Schema, path: AnyFile) -> pa.Schema:
     if not (is_shard(agreed) and is_shard(schema)):
         _check_same_names(agreed, first, schema, path)
         agreed = no_shard(agreed)
@@ -86,7 +86,7 @@ def _agreed(agreed: pa.Schema, first: Path, schema: pa.Schema, path: Path) -> pa
     return pa.schema([*known, *more])
 
 
-def _check_same_names(agreed: pa.Schema, first: Path, schema: pa.Schema, path: Path) -> None:
+def _check_same_names(agreed: pa.Schema, first: AnyFile, schema: pa.Schema, path: AnyFile) -> None:
     for name in agreed.names:
         if name not in schema.names:
             raise SourceError(
@@ -99,7 +99,7 @@ def _check_same_names(agreed: pa.Schema, first: Path, schema: pa.Schema, path: P
             )
 
 
-def _agreed_field(ours: "pa.Field[Any]", first: Path, theirs: "pa.Field[Any]", path: Path) -> "pa.Field[Any]":
+def _agreed_field(ours: "pa.Field[Any]", first: AnyFile, theirs: "pa.Field[Any]", path: AnyFile) -> "pa.Field[Any]":
     type_ = common_type(ours.type, theirs.type)
     if type_ is None:
         raise SourceError(

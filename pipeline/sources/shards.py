@@ -128,6 +128,8 @@ def key_and_extension(name: str) -> tuple[str, str] | None:
 class ShardFile:
     """One shard, or its first `rows` samples, as the batches of an index. Making it looks through the headers once."""
 
+    sha256 = None  # most of it is never read
+
     def __init__(self, path: Path, found: Scan | None = None, *, rows: int | None = None) -> None:
         self._path = path
         self._rows = rows

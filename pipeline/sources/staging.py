@@ -9,6 +9,7 @@ import os
 import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from glob import escape
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -18,11 +19,12 @@ import pyarrow.parquet as pq
 
 from pipeline.core.errors import InputChangedError, OutputError, RowcallError, SourceError, StoppedError
 from pipeline.sources.delimited import CsvFile, CsvOptions
-from pipeline.sources.identity import FileIdentity, identify, stat_of
+from pipeline.sources.identity import FileIdentity, footer_of, not_empty, stat_of
 from pipeline.sources.jsonl import JsonlFile
-from pipeline.sources.listing import format_of
+from pipeline.sources.naming import format_of
 from pipeline.sources.shards import ShardFile
 from pipeline.sources.wording import reason, shown
+from pipeline.storage import AnyFile, RemoteFile
 
 _KEY = b"rowcall.staged"
 # Raised when the same bytes would be read into other cells than before: copies of older versions are then made anew.
@@ -37,40 +39,59 @@ class TextFile(Protocol):
     @property
     def schema(self) -> pa.Schema: ...
 
+    @property
+    def sha256(self) -> str | None:
+        """The hash of all bytes, once the batches have been read; None of a tar, whose bytes are not."""
+
     def batches(self) -> Iterator[pa.RecordBatch]: ...
 
 
-def open_text(path: Path, options: CsvOptions) -> TextFile:
+def open_text(path: AnyFile, options: CsvOptions) -> TextFile:
     """Open a file that is not Parquet. A JSONL file is read once for its types."""
     match format_of(path):
         case "csv" | "tsv":
             return CsvFile(path, options)
         case "jsonl":
             return JsonlFile(path)
-        case "tar":
+        case "tar" if isinstance(path, Path):
             return ShardFile(path)
     raise SourceError(f"{shown(path)}: neither CSV nor TSV nor JSONL nor tar by its name")
 
 
-def stage(path: Path, target: Path, options: CsvOptions) -> None:
-    """Write the file's rows to `target` as Parquet, in bounded memory and durably, replacing what is there.
+def stage(path: AnyFile, target: Path, options: CsvOptions) -> FileIdentity:
+    """Write the file's rows to `target` as Parquet, in bounded memory and durably, replacing what is there; give what was read.
 
     Raises SourceError for what is wrong with the file, naming the line; InputChangedError if it changes meanwhile;
     StoppedError for a full disk.
     """
-    before = stat_of(path)
-    write_staged(path, target, options, before, open_text(path, options))
+    before = not_empty(path)
+    return write_staged(path, target, options, before, open_text(path, options))
 
 
-def write_staged(path: Path, target: Path, options: CsvOptions, before: FileIdentity, file: TextFile) -> None:
+def write_staged(path: AnyFile, target: Path, options: CsvOptions, before: FileIdentity, file: TextFile) -> FileIdentity:
     """Write what `file` gives of the file at `path`, which was `before` when it was opened."""
     with replacing(target) as out, writing(out, file.schema) as writer:
         _write(writer, file.schema, file.batches())
-        now = identify(path)
+        sha256 = file.sha256
+        now = stat_of(path.fresh() if isinstance(path, RemoteFile) else path)
         if (now.size, now.mtime_ns, now.inode) != (before.size, before.mtime_ns, before.inode):
             raise InputChangedError(f"{shown(path)}: the file changed while it was read; run again when it is complete")
-        writer.add_key_value_metadata({_KEY.decode(): json.dumps(_facts(now, options, format_of(path)))})
+        now = replace(now, sha256=sha256) if sha256 is not None else replace(now, footer=footer_of(path))
+        writer.add_key_value_metadata({_KEY.decode(): json.dumps(_facts(path, now, options))})
         writer.close()
+    return now
+
+
+def staged_before(path: AnyFile, target: Path, options: CsvOptions) -> FileIdentity | None:
+    """Give the identity of a file that an earlier run staged to `target` before it was killed, None if it is to be staged yet."""
+    now = not_empty(path)
+    if not staged_ok(target, now, options):
+        return None
+    source = (_stored(target) or {}).get("source")
+    # A store has no inodes, and files of one size and second are many.
+    if not isinstance(source, dict) or source.get("location") != _location(path):
+        return None
+    return replace(now, sha256=source.get("sha256"), footer=source.get("footer"))
 
 
 def staged_ok(target: Path, identity: FileIdentity, options: CsvOptions) -> bool:
@@ -103,10 +124,16 @@ def _stored(target: Path) -> dict[str, object] | None:
     return stored if isinstance(stored, dict) else None
 
 
-def _facts(source: FileIdentity, options: CsvOptions, format_: str | None) -> dict[str, object]:
+def _facts(path: AnyFile, source: FileIdentity, options: CsvOptions) -> dict[str, object]:
     identity: dict[str, object] = {"size": source.size, "mtime_ns": source.mtime_ns, "inode": source.inode}
     identity |= {"sha256": source.sha256} if source.footer is None else {"footer": source.footer}
-    return {"version": _VERSION, "format": format_, "source": identity, "csv": _csv(options)}
+    if (location := _location(path)) is not None:
+        identity["location"] = location
+    return {"version": _VERSION, "format": format_of(path), "source": identity, "csv": _csv(options)}
+
+
+def _location(path: AnyFile) -> str | None:
+    return str(path) if isinstance(path, RemoteFile) else None
 
 
 def _csv(options: CsvOptions) -> dict[str, object]:

@@ -2,14 +2,16 @@
 
 import codecs
 import gzip
+import hashlib
 import io
 import zlib
 from collections.abc import Iterator
-from pathlib import Path
-from typing import BinaryIO, cast
+from contextlib import contextmanager
+from typing import Any, BinaryIO, cast
 
 from pipeline.core.errors import SourceError
 from pipeline.sources.wording import reason, shown
+from pipeline.storage import AnyFile
 
 # Longer than any image in base64 that an endpoint takes. A file without line ends must not fill the memory.
 MOST_LINE = 64 << 20
@@ -17,7 +19,21 @@ MOST_LINE = 64 << 20
 _BLOCK = 1 << 16
 
 
-def lines(path: Path, encoding: str, *, newline: str | None) -> Iterator[str]:
+class Digest:
+    """The hash of a file's bytes, made while its lines are read. It is that of the file when they have been read to the end."""
+
+    def __init__(self) -> None:
+        self._sha256 = hashlib.sha256()
+
+    @property
+    def sha256(self) -> str:
+        return self._sha256.hexdigest()
+
+    def update(self, data: memoryview) -> None:
+        self._sha256.update(data)
+
+
+def lines(path: AnyFile, encoding: str, *, newline: str | None, digest: Digest | None = None) -> Iterator[str]:
     """Give the lines with their ends. `newline` as in open(): "" ends lines at \\n, \\r and \\r\\n, "\\n" at that alone.
 
     A byte order mark is dropped. Raises SourceError for bytes that do not fit the encoding, an endless line, a broken
@@ -25,7 +41,7 @@ def lines(path: Path, encoding: str, *, newline: str | None) -> Iterator[str]:
     """
     number = 0
     try:
-        with _opened(path) as raw, io.TextIOWrapper(raw, encoding=encoding, newline=newline) as text:
+        with _opened(path, digest) as raw, io.TextIOWrapper(raw, encoding=encoding, newline=newline) as text:
             while line := text.readline(MOST_LINE):
                 number += 1
                 if len(line) == MOST_LINE:
@@ -43,18 +59,41 @@ def lines(path: Path, encoding: str, *, newline: str | None) -> Iterator[str]:
         raise SourceError(f"{shown(path)}: cannot be read: {reason(error)}") from error
 
 
-def _opened(path: Path) -> BinaryIO:
-    return cast(BinaryIO, gzip.open(path, "rb")) if path.name.lower().endswith(".gz") else path.open("rb")
+@contextmanager
+def _opened(path: AnyFile, digest: Digest | None = None) -> Iterator[BinaryIO]:
+    with path.open("rb") as plain:
+        raw = plain if digest is None else cast(BinaryIO, io.BufferedReader(_Digesting(plain, digest), _BLOCK))
+        if not path.name.lower().endswith(".gz"):
+            yield raw
+            return
+        with gzip.GzipFile(fileobj=raw, mode="rb") as unpacked:
+            yield cast(BinaryIO, unpacked)
 
 
-def _bad_text(path: Path, encoding: str) -> SourceError:
+class _Digesting(io.RawIOBase):
+    """Gives the bytes of a file on, and to a digest."""
+
+    def __init__(self, file: BinaryIO, digest: Digest) -> None:
+        self._file = cast(io.BufferedReader, file)
+        self._digest = digest
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        size = self._file.readinto(buffer)
+        self._digest.update(memoryview(buffer)[:size])
+        return size
+
+
+def _bad_text(path: AnyFile, encoding: str) -> SourceError:
     try:
         return _bad_byte(path, encoding)
     except (EOFError, gzip.BadGzipFile, zlib.error):  # a damaged .gz gives wrong bytes before it is found out
         return SourceError(f"{shown(path)}: not valid gzip")
 
 
-def _bad_byte(path: Path, encoding: str) -> SourceError:
+def _bad_byte(path: AnyFile, encoding: str) -> SourceError:
     """Read the file once more to say on which line decoding fails: decoders know places in blocks only."""
     decoder = codecs.getincrementaldecoder(encoding)()
     newlines = io.IncrementalNewlineDecoder(decoder, translate=True)
@@ -80,7 +119,7 @@ def _line_ends(data: bytes, encoding: str) -> int:
     return data.decode(encoding, "ignore").replace("\r\n", "\n").replace("\r", "\n").count("\n")
 
 
-def _remedy(path: Path) -> str:
+def _remedy(path: AnyFile) -> str:
     if ".jsonl" in path.name.lower():
         return "JSON is always UTF-8, convert the file"
     with _opened(path) as file:

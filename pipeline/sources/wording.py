@@ -1,11 +1,9 @@
 """How file names and foreign error texts appear in one-line messages."""
 
-from pathlib import Path
-
 _MOST_CHARS = 200
 
 
-def shown(path: Path | str) -> str:
+def shown(path: object) -> str:
     """Give a file name that is safe to print: control characters and bytes that are no text come escaped."""
     text = str(path).encode("utf-8", "backslashreplace").decode()
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

@@ -129,6 +129,10 @@ def test_a_file_that_grows_while_it_is_staged_is_an_error(source, target):
     class Growing:
         schema = reading.schema
 
+        @property
+        def sha256(self):
+            return reading.sha256
+
         def batches(self):
             for batch in reading.batches():
                 yield batch
