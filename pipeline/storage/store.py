@@ -17,7 +17,7 @@ from typing import IO, Any, Protocol
 import pyarrow as pa
 from pyarrow import fs
 
-from pipeline.core.errors import RowcallError
+from pipeline.core.errors import RowcallError, StorageError
 from pipeline.core.locations import Location
 from pipeline.storage.trouble import trouble
 
@@ -34,6 +34,13 @@ class Seen:
 
     size: int
     mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Larger:
+    """Stands for an object that is larger than was to be read."""
+
+    size: int
 
 
 class Writer(Protocol):
@@ -64,6 +71,16 @@ class Store:
             found = self._arrow.get_file_info(path)
         return _seen(found) if found.type == fs.FileType.File else None
 
+    def is_there(self) -> bool:
+        """Whether there is such a bucket. Where this may not be asked, there is one."""
+        try:
+            with self._explained("") as path:
+                return self._arrow.get_file_info(path.rstrip("/")).type != fs.FileType.NotFound
+        except StorageError:
+            return True
+        except FileNotFoundError:
+            return False
+
     def listed(self, prefix: str) -> list[tuple[str, Seen]]:
         """List the objects below a prefix, which is empty or ends in a slash, by key in order; none if there are none.
 
@@ -88,6 +105,15 @@ class Store:
             while len(self._opened) > _KEPT_OPEN:
                 self._opened.pop(next(iter(self._opened)), None)
         return pa.PythonFile(_Opened(file, explained), mode="r")
+
+    def read(self, key: str, most_bytes: int) -> bytes | Larger:
+        """Read an object whole, if it has no more bytes than that. Raises FileNotFoundError, OSError for one replaced meanwhile.
+
+        One that is replaced by a longer one between the two requests this takes is cut at the old one's size.
+        """
+        with self._explained(key) as path, self._arrow.open_input_file(path) as file:
+            size = file.size()
+            return Larger(size) if size > most_bytes else file.read(size)
 
     def stream(self, key: str) -> pa.NativeFile:
         """Open an object to read it from its start to its end."""

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.core.errors import StoppedError, StorageError
 from pipeline.core.locations import Location
-from pipeline.storage import RemoteFile, Store, remote_file, store_of
+from pipeline.storage import Larger, RemoteFile, Store, remote_file, store_of
 from tests.storage.server import S3Server
 from tests.storage.watched import Watched
 
@@ -36,6 +36,23 @@ def test_an_object_is_read_as_a_file_is(s3: S3Server, bucket: str) -> None:
     with file.open() as opened:
         opened.seek(6)
         assert opened.read(6) == b"second"
+
+
+def test_an_object_that_a_listing_saw_is_read_as_well(s3: S3Server, bucket: str) -> None:
+    s3.put(bucket, "a", b"body")
+    ((key, seen),) = store_at(bucket).listed("")
+    with RemoteFile(Location("s3", bucket, key), seen).open() as opened:
+        assert opened.read() == b"body"
+
+
+def test_an_object_is_read_whole_or_its_size_is_told(s3: S3Server, bucket: str) -> None:
+    s3.put(bucket, "a", b"body")
+    s3.put(bucket, "empty", b"")
+    assert store_at(bucket).read("a", 4) == b"body"
+    assert store_at(bucket).read("empty", 4) == b""
+    assert store_at(bucket).read("a", 3) == Larger(4)
+    with pytest.raises(FileNotFoundError):
+        store_at(bucket).read("b", 4)
 
 
 def test_an_object_that_is_not_there_is_no_file(bucket: str) -> None:
