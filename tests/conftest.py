@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.storage.scripted import ScriptedStore
 from tests.storage.server import S3Server
 
 settings.register_profile("rowcall", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -32,3 +33,19 @@ def s3(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> S3Server:
 def bucket(s3: S3Server) -> str:
     """Give a bucket of the test's own."""
     return s3.make_bucket(f"bucket-{secrets.token_hex(4)}")
+
+
+@pytest.fixture(scope="session")
+def scripted_server() -> Iterator[ScriptedStore]:
+    with ScriptedStore() as store:
+        yield store
+
+
+@pytest.fixture
+def scripted_store(scripted_server: ScriptedStore, monkeypatch: pytest.MonkeyPatch) -> ScriptedStore:
+    """Give a store that does as it is told, empty, with an environment in which rowcall finds it and tries twice."""
+    for name, value in {**scripted_server.env, "AWS_MAX_ATTEMPTS": "2"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_ENDPOINT_URL_S3", raising=False)
+    scripted_server.begin_anew({})
+    return scripted_server

@@ -4,7 +4,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
-# Threads that read image files for rendering: reading is short, and the page cache serves most of it.
+# Threads that read image files for rendering: reading from a disk is short, and the page cache serves most of it.
 RENDER_THREADS = 4
 
 
@@ -19,12 +19,13 @@ class Threads:
     _stack: ExitStack = field(default_factory=ExitStack)
 
     @classmethod
-    def start(cls, *, render: bool) -> "Threads":
+    def start(cls, *, render: int) -> "Threads":
+        """Start them, with so many threads for rendering; with none rows are rendered on the loop."""
         stack = ExitStack()
         commit, read, seal = (
             stack.enter_context(ThreadPoolExecutor(1, f"rowcall-{name}")) for name in ("commit", "read", "seal")
         )
-        pool = stack.enter_context(ThreadPoolExecutor(RENDER_THREADS, "rowcall-render")) if render else None
+        pool = stack.enter_context(ThreadPoolExecutor(render, "rowcall-render")) if render else None
         return cls(commit, read, seal, pool, stack)
 
     def close(self) -> None:

@@ -24,7 +24,7 @@ from pipeline.jobs.job import Job
 from pipeline.jobs.loop import in_a_loop
 from pipeline.jobs.pictures import preparing
 from pipeline.jobs.watch import Both
-from pipeline.jobs.wiring import Endpoint, build_endpoint, engine_settings
+from pipeline.jobs.wiring import Endpoint, build_endpoint, engine_settings, render_threads
 from pipeline.prompts import Renderer
 
 # Allocations between two looks for cycles of garbage. Rows make next to none, and Python's own 700 are over after three rows.
@@ -89,7 +89,7 @@ class Engine:
             loop.call_soon_threadsafe(stop.request, f"interrupted by {name}", 3)
 
         self.interrupts.ask = ask
-        threads = Threads.start(render=self.renderer.blocking)
+        threads = Threads.start(render=render_threads(self.job.config) if self.renderer.blocking else 0)
         try:
             async with (
                 HttpTransport(endpoint.transport, scrub=endpoint.redactor.scrub, notice=self.observer.notice) as transport,

@@ -16,6 +16,7 @@ from pipeline.config.model import Endpoint as EndpointConfig
 from pipeline.config.secrets import check_plain_http, reread, resolve
 from pipeline.core.errors import ConfigError
 from pipeline.core.interfaces import ReadSlice
+from pipeline.core.locations import Location
 from pipeline.core.pricing import Pricing
 from pipeline.core.redact import Redactor
 from pipeline.core.retry import RetryPolicy
@@ -23,14 +24,14 @@ from pipeline.core.tokens import most_completion
 from pipeline.engine.settings import Settings, TransportSettings
 from pipeline.engine.threads import RENDER_THREADS
 from pipeline.jobs.deadline import deadline_of
-from pipeline.jobs.place import local
 from pipeline.prompts import PromptSettings, Renderer, build_render
 from pipeline.prompts.sandbox import MOST_BYTES
 from pipeline.providers import ChatProvider, EndpointSettings, build_provider
 from pipeline.sources.slices import slice_columns
 from pipeline.version import __version__
 
-# Rows whose pictures are fetched or shrunk at once, beyond those that are asked: hosts take their time.
+# Rows whose pictures are fetched, read from a store or shrunk at once, beyond those that are asked: hosts and stores take
+# their time.
 FETCHED_AT_ONCE = 32
 # Never asked: `simulated` gets its own address when the run starts its server.
 NOWHERE = "http://127.0.0.1/v1"
@@ -129,7 +130,7 @@ def build_renderer(config: Config, schema: pa.Schema, read: ReadSlice) -> Render
             user=config.prompt.user,
             images=config.prompt.images,
             messages=config.prompt.messages,
-            root=local(config.images.root, "images.root") if config.images.root else None,
+            root=config.images.root,
             max_bytes=most_picture_bytes(config),
         ),
         schema.names,
@@ -158,9 +159,18 @@ def most_held(config: Config) -> int:
 
 def _builders(config: Config) -> int:
     """Give how many rows may be taken up before it is known how large their bodies are: a text's is small beside the bound."""
-    if config.images.urls == "inline":
+    if config.images.urls == "inline" or _reads_a_store(config):
         return FETCHED_AT_ONCE
     return RENDER_THREADS if config.prompt.images or config.prompt.messages else config.limits.concurrency
+
+
+def render_threads(config: Config) -> int:
+    """Give how many threads render: a store takes as long for a picture as a hundred rows take here, but gives many at once."""
+    return FETCHED_AT_ONCE if _reads_a_store(config) else RENDER_THREADS
+
+
+def _reads_a_store(config: Config) -> bool:
+    return bool(config.prompt.images) and isinstance(config.images.root, Location)
 
 
 def engine_settings(config: Config, *, deadline: float | None) -> Settings:

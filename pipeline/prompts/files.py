@@ -8,7 +8,7 @@ that one swapped in meanwhile leads nowhere.
 import errno
 import os
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.core.errors import BadRowError, ConfigError, InputChangedError, StoppedError
@@ -17,7 +17,7 @@ from pipeline.prompts.names import shown
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY
 # Opening a pipe for reading would wait for a writer; nothing here may become our terminal.
 _FILE = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_NOFOLLOW
-_MOST_NAME_SHOWN = 100
+MOST_NAME_SHOWN = 100
 
 # What a name itself can be blamed for. Anything else (descriptors, memory, a failing disk) is this machine's trouble:
 # the row stays to do.
@@ -37,9 +37,8 @@ _WRONG_NAME = {
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """The folder of image files: `root` as the user wrote it, `real` without links, and which directory that was.
-
-    `key` is what names it in the config.
+    """Implements folders.AnyFolder for a local folder: `root` as the user wrote it, `real` without links, and which directory
+    that was. `key` is what names it in the config.
     """
 
     root: Path
@@ -47,6 +46,7 @@ class Folder:
     device: int
     inode: int
     key: str = "images.root"
+    in_store: bool = field(default=False, init=False)
 
     @classmethod
     def of(cls, root: Path, *, key: str = "images.root") -> "Folder":
@@ -56,9 +56,9 @@ class Folder:
             seen = real.stat()
         except (OSError, RuntimeError, ValueError) as error:
             why = error.strerror if isinstance(error, OSError) else "not a usable path"
-            raise ConfigError(f"{key}: {shown(str(root), _MOST_NAME_SHOWN)}: {why}") from error
+            raise ConfigError(f"{key}: {shown(str(root), MOST_NAME_SHOWN)}: {why}") from error
         if not stat.S_ISDIR(seen.st_mode):
-            raise ConfigError(f"{key}: {shown(str(root), _MOST_NAME_SHOWN)} is not a folder")
+            raise ConfigError(f"{key}: {shown(str(root), MOST_NAME_SHOWN)} is not a folder")
         return cls(Path(os.path.normpath(root.absolute())), real, seen.st_dev, seen.st_ino, key)
 
     def read(self, name: str, most_bytes: int, *, was: tuple[int, int, int] | None = None) -> bytes:
@@ -66,7 +66,7 @@ class Folder:
 
         `was` is (size, mtime_ns, inode) of the file that is meant: raise InputChangedError if it is another by now.
         """
-        called = shown(name, _MOST_NAME_SHOWN)
+        called = shown(name, MOST_NAME_SHOWN)
         try:
             descriptor = self._open(self._parts(name))
             try:
@@ -114,11 +114,11 @@ class Folder:
         try:
             descriptor = os.open(self.real, _FOLDER)
         except OSError as error:
-            raise StoppedError(f"{self.key}: {shown(str(self.root), _MOST_NAME_SHOWN)}: {error.strerror}") from error
+            raise StoppedError(f"{self.key}: {shown(str(self.root), MOST_NAME_SHOWN)}: {error.strerror}") from error
         seen = os.fstat(descriptor)
         if (seen.st_dev, seen.st_ino) != (self.device, self.inode):
             os.close(descriptor)
-            called = shown(str(self.root), _MOST_NAME_SHOWN)
+            called = shown(str(self.root), MOST_NAME_SHOWN)
             raise StoppedError(f"{self.key}: {called} is another folder than when the run began; is its disk mounted?")
         return descriptor
 

@@ -12,8 +12,10 @@ import pybase64
 
 from pipeline.core.errors import BadRowError
 from pipeline.core.interfaces import ReadSlice
+from pipeline.core.locations import SCHEMES, is_remote
 from pipeline.core.types import Image, Slice
-from pipeline.prompts.files import Folder, too_large
+from pipeline.prompts.files import too_large
+from pipeline.prompts.folders import AnyFolder
 from pipeline.prompts.names import shown
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
@@ -31,7 +33,7 @@ _BITMAP_HEADERS = frozenset({12, 16, 40, 52, 56, 64, 108, 124})
 
 
 def images_of(
-    cell: object, column: str, *, folder: Folder | None, read: ReadSlice | None = None, most_bytes: int
+    cell: object, column: str, *, folder: AnyFolder | None, read: ReadSlice | None = None, most_bytes: int
 ) -> tuple[Image, ...]:
     """Give the images of one cell; an empty list has none. Raises BadRowError that names the column.
 
@@ -45,7 +47,7 @@ def images_of(
     return tuple(_named_image(item, f"image column {shown(column)}, item {at}", folder, most_bytes) for at, item in items)
 
 
-def _named_image(cell: object, where: str, folder: Folder | None, most_bytes: int) -> Image:
+def _named_image(cell: object, where: str, folder: AnyFolder | None, most_bytes: int) -> Image:
     try:
         return _image(cell, folder=folder, most_bytes=most_bytes)
     except BadRowError as error:
@@ -89,7 +91,7 @@ def _iso_type(data: bytes) -> str | None:
     return None
 
 
-def _image(cell: object, *, folder: Folder | None, most_bytes: int) -> Image:
+def _image(cell: object, *, folder: AnyFolder | None, most_bytes: int) -> Image:
     match cell:
         case None:
             raise BadRowError("the image is null")
@@ -104,7 +106,7 @@ def _image(cell: object, *, folder: Folder | None, most_bytes: int) -> Image:
     raise BadRowError(f"a value of type {type(cell).__name__} is no image; bytes, a path, a URL or a data URI is")
 
 
-def _from_struct(cell: Mapping[str, object], *, folder: Folder | None, most_bytes: int) -> Image:
+def _from_struct(cell: Mapping[str, object], *, folder: AnyFolder | None, most_bytes: int) -> Image:
     """Read a struct as Hugging Face's datasets write it: its bytes, or else its path."""
     match cell.get("bytes"), cell.get("path"):
         case (bytes() | bytearray() | memoryview()) as data, _:
@@ -137,7 +139,7 @@ def _no_image(data: bytes) -> str:
     return "these bytes are no image in a known format (JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF, HEIC)"
 
 
-def _from_text(text: str, *, folder: Folder | None, most_bytes: int) -> Image:
+def _from_text(text: str, *, folder: AnyFolder | None, most_bytes: int) -> Image:
     if not text:
         raise BadRowError("the image is empty text")
     match _SCHEME.match(text):
@@ -145,6 +147,12 @@ def _from_text(text: str, *, folder: Folder | None, most_bytes: int) -> Image:
             return _from_url(text)
         case re.Match() as match if match[1].lower() == "data":
             return from_data_uri(text, most_bytes)
+        case re.Match() as match if match[1].lower() in SCHEMES and is_remote(text):
+            if folder is None or not folder.in_store:
+                raise BadRowError(
+                    f"{shown(text)} lies in an object store; it is read if images.root is a location above it, such as"
+                    " s3://bucket/photos"
+                )
         case re.Match() as match:
             raise BadRowError(f"{shown(match[0])} addresses are not read; give http(s), a data URI, or a path below images.root")
     if _BASE64.match(text):

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from pipeline.core.errors import BadRowError, ConfigError
 from pipeline.core.interfaces import ReadSlice
+from pipeline.core.locations import Location
 from pipeline.core.types import Image, Message, Prompt, Row
-from pipeline.prompts.files import Folder
+from pipeline.prompts.folders import folder_of
 from pipeline.prompts.images import images_of
 from pipeline.prompts.messages import conversation
 from pipeline.prompts.names import no_column
@@ -24,7 +25,7 @@ class PromptSettings:
     user: str | None = None
     images: tuple[str, ...] = ()
     messages: str | None = None
-    root: Path | None = None
+    root: Path | Location | None = None
     max_bytes: int = 20_000_000
 
 
@@ -39,7 +40,7 @@ class Renderer:
         self._user = _template(settings.user, "prompt.user", columns)
         self._conversation = settings.messages
         self._images = settings.images
-        self._folder = Folder.of(settings.root) if settings.images and settings.root else None
+        self._folder = folder_of(settings.root) if settings.images and settings.root else None
         self._read = read
         self._most_bytes = settings.max_bytes
         used = {column for template in (self._system, self._user) if template for column in template.columns}

@@ -86,7 +86,7 @@ def play(case: Case, transports: list[ScriptedTransport] | None = None) -> Seen:
         watcher, stop = Watcher(), Stop()
         for seconds, action in case.at:
             loop.call_later(seconds, action, stop)
-        threads = Threads.start(render=False)
+        threads = Threads.start(render=0)
         try:
             run = Run(
                 Work([part for part in parts if part not in case.journal.sealed], case.rows, case.tally),

@@ -39,7 +39,7 @@ def play(
 
     async def main(loop: VirtualLoop) -> tuple[Result, int, float]:
         clock = virtual_clock(loop)
-        stop, journal, threads = Stop(), FakeJournal(), Threads.start(render=False)
+        stop, journal, threads = Stop(), FakeJournal(), Threads.start(render=0)
         if at is not None:
             loop.call_later(60.0, at, stop)
         try:
