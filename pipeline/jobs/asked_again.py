@@ -16,6 +16,7 @@ from pipeline.checkpoint.layout import Layout
 from pipeline.checkpoint.record import Record
 from pipeline.config import Config
 from pipeline.core.errors import BadRowError, ConfigError, RowcallError, SourceError
+from pipeline.core.locations import Location
 from pipeline.core.types import Content, Image, Prompt, Row
 from pipeline.jobs import albums, inputs
 from pipeline.jobs.input_files import file_of
@@ -39,7 +40,7 @@ class Asked:
     why: str | None = None
 
 
-def config_asked(job: StoredJob, root: Path | None) -> Config | None:
+def config_asked(job: StoredJob, root: Path | Location | None) -> Config | None:
     """Give the config as recorded rows were asked under, None if it cannot be read; `root` takes the place of `images.root`."""
     stored: dict[str, Any] = {key: job.config[key] for key in _SECTIONS if key in job.config}
     if root is not None and isinstance(stored.get("images"), Mapping):
@@ -51,7 +52,8 @@ def config_asked(job: StoredJob, root: Path | None) -> Config | None:
 
 
 class AskedAgain:
-    """Renders rows again. Give them in ascending order; input is read only where the output's own columns do not do.
+    """Renders rows again. Give them in ascending order; input is read only where the output's own columns do not do. What is
+    `asked` may be told from several threads.
 
     `also` names columns that are wanted beside those that were asked with. `columns` are those that the output has of all
     these. `pictured`: rows have pictures.
@@ -129,7 +131,7 @@ class AskedAgain:
 
     def _renderer(self, config: Config | None, schema: pa.Schema) -> Renderer | None:
         try:
-            return None if config is None else build_renderer(config, schema, self._read_slice)
+            return None if config is None else build_renderer(config, schema, self._read_slice, sparing=True)
         except ConfigError as error:
             self._why = self._why or str(error)
             return None

@@ -1,6 +1,8 @@
 """The rows that a report shows: their results, what they asked, and their pictures, small."""
 
+from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,7 +13,7 @@ from pipeline.core.captions import marks
 from pipeline.core.errors import BadRowError
 from pipeline.core.redact import harmless
 from pipeline.core.types import Image
-from pipeline.jobs.asked_again import AskedAgain
+from pipeline.jobs.asked_again import Asked, AskedAgain
 from pipeline.observe.report.foreign import cut
 from pipeline.observe.report.scan import DUPLICATE, MOST_NAME_CHARS, results_of
 from pipeline.observe.report.types import ShownRow
@@ -22,6 +24,7 @@ MOST_CHARS = 5000
 _MOST_PICTURES = 6
 _MOST_REFERENCES = 10
 _MOST_WHY_CHARS = 300
+_READ_AHEAD = 8  # rows with their pictures, of which each may be as large as one that is sent
 _READ = (
     *("completion", "finish_reason", "completion_tokens", "status", "error_kind", "error", "http_status"),
     *("latency_s", "cost", "extra"),
@@ -57,9 +60,22 @@ class Gallery:
         """Give these rows, which ascend. Of their pictures only the small ones are held."""
         self._again.begin(rows)
         try:
-            return [self._shown(row, kept, results) for row, kept, results in self._recorded(rows)]
+            return [self._shown(*each) for each in self._asked(rows)]
         finally:
             self._again.close()
+
+    def _asked(self, rows: Sequence[int]) -> Iterator[tuple[int, Mapping[str, object], Mapping[str, Any], Asked]]:
+        """Give cells and results of each, and what it asked: a few are read ahead, for a store takes its time."""
+        with ThreadPoolExecutor(_READ_AHEAD, "rowcall-gallery") as pool:
+            waiting: deque[tuple[int, Mapping[str, object], Mapping[str, Any], Future[Asked]]] = deque()
+            for row, kept, results in self._recorded(rows):
+                cells = self._again.cells(row, kept)
+                waiting.append((row, cells, results, pool.submit(self._again.asked, row, cells)))
+                if len(waiting) > _READ_AHEAD:
+                    row, cells, results, asked = waiting.popleft()
+                    yield row, cells, results, asked.result()
+            for row, cells, results, asked in waiting:
+                yield row, cells, results, asked.result()
 
     def _recorded(self, rows: Sequence[int]) -> Iterator[tuple[int, Mapping[str, object], Mapping[str, Any]]]:
         """Give what is on record of each: kept cells and results; nothing of rows that no part holds yet."""
@@ -75,9 +91,7 @@ class Gallery:
         for row in rows[at:]:
             yield row, {}, _PENDING
 
-    def _shown(self, row: int, kept: Mapping[str, object], results: Mapping[str, Any]) -> ShownRow:
-        cells = self._again.cells(row, kept)
-        asked = self._again.asked(row, cells)
+    def _shown(self, row: int, cells: Mapping[str, object], results: Mapping[str, Any], asked: Asked) -> ShownRow:
         pictures, why = self._pictures(asked.images) if self._again.pictured else ((), None)
         why = why or asked.why
         text, reason, extra = results["completion"], results["finish_reason"], results["extra"]

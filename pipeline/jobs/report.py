@@ -18,6 +18,7 @@ from pipeline.core.captions import CaptionChecks
 from pipeline.core.errors import ConfigError
 from pipeline.core.extras import missing_extra
 from pipeline.core.keys import digest
+from pipeline.core.locations import Location
 from pipeline.jobs.asked_again import AskedAgain, config_asked
 from pipeline.jobs.gallery import Gallery, Thumbnail
 from pipeline.jobs.look import find_recorded, reading, refuse_own, summary_of
@@ -59,8 +60,7 @@ def make_report(
     if any(find_spec(name) is None for name in _NEEDED):
         raise ConfigError(f"a report needs Pillow and matplotlib: {missing_extra('report')}")
     scores = None if evaluation is None else read_scores(evaluation)
-    stated = load_config(target).images.root if target.suffix in (".yaml", ".yml") else None
-    root = stated if isinstance(stated, Path) else None
+    root = load_config(target).images.root if target.suffix in (".yaml", ".yml") else None
     with reading(layout, "report") as (record, job), small() as thumbnail:
         refuse_own(record, layout, file)
         _check_references(references, job.schema)
@@ -92,7 +92,7 @@ def _gathered(
     job: StoredJob,
     sample: int,
     references: Sequence[str],
-    root: Path | None,
+    root: Path | Location | None,
     made: float,
     thumbnail: Thumbnail,
 ) -> Report:

@@ -119,8 +119,8 @@ def _check_authorities(file: Path) -> None:
         raise ConfigError(f"endpoint.ca_file: {file} holds no authorities in PEM form ({error})") from None
 
 
-def build_renderer(config: Config, schema: pa.Schema, read: ReadSlice) -> Renderer:
-    """Make the renderer over an input with this schema; `read` gets what lies in files.
+def build_renderer(config: Config, schema: pa.Schema, read: ReadSlice, *, sparing: bool = False) -> Renderer:
+    """Make the renderer over an input with this schema; `read` gets what lies in files. `sparing`: for a page that only shows.
 
     Raises ConfigError for templates and columns that do not fit.
     """
@@ -132,6 +132,7 @@ def build_renderer(config: Config, schema: pa.Schema, read: ReadSlice) -> Render
             messages=config.prompt.messages,
             root=config.images.root,
             max_bytes=most_picture_bytes(config),
+            sparing=sparing,
         ),
         schema.names,
         # Without it where it is not needed: rendering that may wait for a disk costs a thread's turn a row.

@@ -12,6 +12,7 @@ from pipeline.prompts.folders import folder_of
 from pipeline.prompts.images import images_of
 from pipeline.prompts.messages import conversation
 from pipeline.prompts.names import no_column
+from pipeline.prompts.sparing import Sparing
 from pipeline.prompts.template import Template
 
 _INSTRUCTING = ("system", "developer")
@@ -19,7 +20,10 @@ _INSTRUCTING = ("system", "developer")
 
 @dataclass(frozen=True, slots=True)
 class PromptSettings:
-    """What to ask. Either `user` or `messages`; `images` are columns, `root` the folder of image paths."""
+    """What to ask. Either `user` or `messages`; `images` are columns, `root` the folder of image paths.
+
+    `sparing`: of pictures in a store only so many are read as a page is worth, see sparing.py.
+    """
 
     system: str | None = None
     user: str | None = None
@@ -27,6 +31,7 @@ class PromptSettings:
     messages: str | None = None
     root: Path | Location | None = None
     max_bytes: int = 20_000_000
+    sparing: bool = False
 
 
 class Renderer:
@@ -41,6 +46,8 @@ class Renderer:
         self._conversation = settings.messages
         self._images = settings.images
         self._folder = folder_of(settings.root) if settings.images and settings.root else None
+        if self._folder is not None and self._folder.in_store and settings.sparing:
+            self._folder = Sparing(self._folder)
         self._read = read
         self._most_bytes = settings.max_bytes
         used = {column for template in (self._system, self._user) if template for column in template.columns}

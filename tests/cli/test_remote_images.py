@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from pipeline.jobs.report import make_report
 from pipeline.jobs.wiring import FETCHED_AT_ONCE
 from pipeline.simulate import SimulatorSettings, serve
 from tests.storage.scripted import ScriptedStore
@@ -121,3 +122,24 @@ def test_credentials_that_run_out_spoil_no_row(scripted_store: ScriptedStore, ru
     scripted_store.denies_all = False
     assert run()[::2] == (0, 40)
     assert outcomes() == [(SAID[DARK], None)] * 60
+
+
+def test_a_report_shows_pictures_from_the_store(s3: S3Server, bucket: str, run: Run) -> None:
+    s3.put(bucket, "photos/a.png", DARK)
+    table("a.png", "none.png")
+    assert run(root=f"s3://{bucket}/photos")[::2] == (1, 1)
+    shown, missing = make_report(Path("out.parquet"))[0].gallery
+    assert (len(shown.pictures), len(missing.pictures)) == (1, 0)
+    assert "no such object below images.root" in str(missing.no_picture)
+
+
+def test_a_report_does_not_wait_for_a_store_that_is_away(scripted_store: ScriptedStore, run: Run) -> None:
+    scripted_store.objects = {f"bucket/photos/{number}.png": DARK for number in range(60)}
+    table(*(f"{number}.png" for number in range(60)))
+    assert run()[::2] == (0, 60)
+    scripted_store.away = True
+    scripted_store.asked.clear()
+    gallery = make_report(Path("out.parquet"))[0].gallery
+    assert len(gallery) == 60
+    assert all(not each.pictures and "the store gives no pictures now" in str(each.no_picture) for each in gallery)
+    assert scripted_store.asked.total() < 40  # of those that were read ahead together, each tried twice
