@@ -38,6 +38,7 @@ class Slice:
 
     It comes from the source alone, never from data. With `root` the file must be a regular one below that folder once all links
     are followed, for names in a folder of pictures are anybody's; `file` is then relative to `root`, else absolute.
+    A `root` may be a location in an object store.
     `stat` (size, mtime_ns, inode) is the file's as it was when it was indexed, None where any content will do.
     """
 

@@ -65,7 +65,7 @@ class AskedAgain:
         self._kept = job.schema.names
         self._planned = record.planned
         self._why = None if config is not None else "the job's config cannot be read here"
-        self._read_slice = SliceReader(most_picture_bytes=most_picture_bytes(config) if config else 0)
+        self._read_slice = SliceReader(most_picture_bytes=most_picture_bytes(config) if config else 0, sparing=True)
         schema = pa.schema([*job.schema, *(each for each in self._input_schema() if each.name not in self._kept)])
         self._whole = self._renderer(config, schema)
         without = config and config.model_copy(update={"prompt": config.prompt.model_copy(update={"images": ()})})

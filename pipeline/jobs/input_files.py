@@ -21,6 +21,6 @@ def key_in(layout: Layout, file: AnyFile) -> str:
 
 def file_of(stored: StoredFile, layout: Layout) -> AnyFile:
     """Give a file of the user's that is on record: wherever the job lies now, or in a store."""
-    if is_remote(stored.path):
+    if stored.kind is None and is_remote(stored.path):
         return RemoteFile(Location.parse(stored.path))
     return anchor_of(layout) / stored.path

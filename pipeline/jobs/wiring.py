@@ -16,7 +16,7 @@ from pipeline.config.model import Endpoint as EndpointConfig
 from pipeline.config.secrets import check_plain_http, reread, resolve
 from pipeline.core.errors import ConfigError
 from pipeline.core.interfaces import ReadSlice
-from pipeline.core.locations import Location
+from pipeline.core.locations import Location, is_remote
 from pipeline.core.pricing import Pricing
 from pipeline.core.redact import Redactor
 from pipeline.core.retry import RetryPolicy
@@ -27,6 +27,7 @@ from pipeline.jobs.deadline import deadline_of
 from pipeline.prompts import PromptSettings, Renderer, build_render
 from pipeline.prompts.sandbox import MOST_BYTES
 from pipeline.providers import ChatProvider, EndpointSettings, build_provider
+from pipeline.sources.naming import format_of_name
 from pipeline.sources.slices import slice_columns
 from pipeline.version import __version__
 
@@ -171,7 +172,9 @@ def render_threads(config: Config) -> int:
 
 
 def _reads_a_store(config: Config) -> bool:
-    return bool(config.prompt.images) and isinstance(config.images.root, Location)
+    """Whether pictures lie in a store: what cells name there, or the input itself, if it is no table by its name."""
+    lie_there = any(is_remote(each) and format_of_name(each) in (None, "tar") for each in config.input.path)
+    return bool(config.prompt.images) and (lie_there or isinstance(config.images.root, Location))
 
 
 def engine_settings(config: Config, *, deadline: float | None) -> Settings:

@@ -13,9 +13,12 @@ from pathlib import Path
 from types import TracebackType
 
 from pipeline.core.errors import BadRowError, ConfigError, InputChangedError, StoppedError
+from pipeline.core.locations import Location, is_remote
 from pipeline.core.types import Slice
-from pipeline.prompts.files import Folder, too_large
+from pipeline.prompts.files import too_large
+from pipeline.prompts.folders import AnyFolder, folder_of
 from pipeline.prompts.names import shown
+from pipeline.prompts.sparing import Sparing
 
 MOST_OPEN = 8
 MOST_PICTURE_BYTES = 20_000_000
@@ -34,14 +37,18 @@ class _Open:
 class SliceReader:
     """Implements core.interfaces.ReadSlice. A few archives stay open, the latest ones read; `close` lets go of all.
 
-    Of a picture below a folder never more than `most_picture_bytes` are read, whoever asks.
+    Of a picture below a folder never more than `most_picture_bytes` are read, whoever asks. `sparing`: of pictures in a store
+    only so many as a page is worth, see sparing.py.
     """
 
-    def __init__(self, *, most_open: int = MOST_OPEN, most_picture_bytes: int = MOST_PICTURE_BYTES) -> None:
+    def __init__(
+        self, *, most_open: int = MOST_OPEN, most_picture_bytes: int = MOST_PICTURE_BYTES, sparing: bool = False
+    ) -> None:
         self._most_open = most_open
         self._most_picture_bytes = most_picture_bytes
         self._open: OrderedDict[str, _Open] = OrderedDict()
-        self._folders: dict[str, Folder] = {}
+        self._sparing = sparing
+        self._folders: dict[str, AnyFolder] = {}
         self._lock = threading.Lock()
 
     def __enter__(self) -> "SliceReader":
@@ -123,11 +130,12 @@ class SliceReader:
             raise BadRowError(f"{called}: it had {cell.size} bytes when this run listed it, and now has {len(data)}")
         return data
 
-    def _folder(self, root: str) -> Folder:
+    def _folder(self, root: str) -> AnyFolder:
         with self._lock:
             if root not in self._folders:
                 try:
-                    self._folders[root] = Folder.of(Path(root), key=_ROOT)
+                    folder = folder_of(Location.parse(root) if is_remote(root) else Path(root), key=_ROOT)
+                    self._folders[root] = Sparing(folder) if folder.in_store and self._sparing else folder
                 except ConfigError as error:
                     raise StoppedError(f"{error}; the row is still to do") from error
             return self._folders[root]

@@ -14,9 +14,10 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline.core.errors import MismatchError
+from pipeline.core.locations import is_remote
 from pipeline.sources.footers import UNREADABLE, open_parquet
 from pipeline.sources.pictures import NAMES, PictureFolder, compute, paths_of, prefixed, root_of, scalar
-from pipeline.sources.roots import prefix_in, prefixes_of
+from pipeline.sources.roots import prefix_in, prefixes_of, tree_path
 from pipeline.sources.slices import slice_field
 from pipeline.sources.staging import replacing, writing
 from pipeline.sources.wording import shown
@@ -132,6 +133,8 @@ def places_of(mask: pa.BooleanArray) -> list[int]:
 
 
 def _absolute(root: str, anchor: Path) -> Path:
+    if is_remote(root):
+        return tree_path(root)
     return Path(os.path.abspath(anchor / root))  # noqa: PTH100 -- links are not followed
 
 

@@ -17,7 +17,7 @@ from pipeline.core.errors import SourceError
 from pipeline.core.locations import Location, is_remote
 from pipeline.sources.naming import PACKED_TARS, format_of, format_of_name, passed_over, unread
 from pipeline.sources.pictures import Gathering, PictureFolder, is_picture, notices_of, without
-from pipeline.sources.remote_listing import remote_tables
+from pipeline.sources.remote_listing import remotely_named
 from pipeline.sources.wording import reason, shown
 from pipeline.storage import AnyFile
 
@@ -49,24 +49,26 @@ def find(paths: str | Sequence[str], *, exclude: Sequence[Path | Location] = ())
     tables: dict[str, AnyFile] = {}
     pictures: list[PictureFolder] = []
     notices: list[str] = []
+    first_table: AnyFile | None
     for path in [paths] if isinstance(paths, str) else paths:
-        if is_remote(path):
-            objects, picture = remote_tables(path, exclude=kept_out_remotely)
-            tables |= {str(each): each for each in objects if str(each) not in tables}
-            if objects and picture is not None:
-                notices.append(_tables_meant(path, objects[0]))
-            continue
-        named = _named_by(Path(path).absolute())
-        real = {file: os.path.realpath(file) for file in named.tables}
         # Before tables are preferred to pictures: a job's own output beside its pictures says nothing about them.
-        named.tables = [file for file in named.tables if not _lies_in(real[file], kept_out)]
-        for file in named.tables:
-            tables.setdefault(real[file], _checked(file))
-        if named.tables and named.pictures:
-            notices.append(_tables_meant(path, named.tables[0]))
-        elif named.pictures:
-            pictures.append(without(named.pictures.folder(), pictures))
-            notices += notices_of(named.pictures)
+        if is_remote(path):
+            remote = remotely_named(path, exclude=kept_out_remotely)
+            for each in remote.tables:
+                tables.setdefault(str(each), each)
+            first_table, gathered = next(iter(remote.tables), None), remote.pictures
+        else:
+            named = _named_by(Path(path).absolute())
+            real = {file: os.path.realpath(file) for file in named.tables}
+            named.tables = [file for file in named.tables if not _lies_in(real[file], kept_out)]
+            for file in named.tables:
+                tables.setdefault(real[file], _checked(file))
+            first_table, gathered = next(iter(named.tables), None), named.pictures
+        if first_table is not None and gathered:
+            notices.append(_tables_meant(path, first_table))
+        elif gathered:
+            pictures.append(without(gathered.folder(), pictures))
+            notices += notices_of(gathered)
     pictures = [each for each in pictures if len(each)]
     if tables and pictures:
         first_table = next(iter(tables.values()))

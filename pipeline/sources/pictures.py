@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline.core.errors import SourceError
+from pipeline.core.locations import Location
 from pipeline.sources.wording import reason, shown
 
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif")
@@ -24,12 +25,12 @@ NAMES = pa.large_string()
 
 @dataclass(frozen=True, slots=True)
 class PictureFolder:
-    """The pictures below `root`, which is absolute: their `names` relative to it in order, and `sizes` in bytes.
+    """The pictures below `root`, an absolute folder or a location: their `names` relative to it in order, `sizes` in bytes.
 
     A link's size is that of the file it leads to, 0 where it leads to none.
     """
 
-    root: Path
+    root: Path | Location
     names: "pa.Array[Any]"
     sizes: "pa.Array[Any]"
 
@@ -53,7 +54,7 @@ class PictureFolder:
 class Gathering:
     """Takes the names found below one root, in any order."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path | Location) -> None:
         self.root = root
         self._names: list[str] = []
         self._sizes: list[int] = []
@@ -67,6 +68,10 @@ class Gathering:
         if size is None:
             self.no_files.append(name)
             return
+        self.put(name, size)
+
+    def put(self, name: str, size: int) -> None:
+        """Take a picture of a known size."""
         self._names.append(name)
         self._sizes.append(size)
         if len(self._names) == _AT_ONCE:
@@ -142,6 +147,9 @@ def paths_of(folder: PictureFolder, anchor: Path) -> "pa.Array[Any]":
 
 
 def root_of(folder: PictureFolder, anchor: Path) -> str:
+    """Give what a job's record calls the folder: a path from its anchor, or a location."""
+    if isinstance(folder.root, Location):
+        return str(folder.root).rstrip("/")
     return Path(os.path.relpath(folder.root, anchor)).as_posix()
 
 
@@ -172,6 +180,8 @@ def compute() -> Any:
 
 
 def _absolute(folder: PictureFolder) -> "pa.Array[Any]":
+    if isinstance(folder.root, Location):
+        return prefixed(folder.names, str(folder.root).rstrip("/"))
     # Not seen from one of the two: `..` would give the picture of an inner folder two paths.
     return prefixed(folder.names, os.path.abspath(folder.root).rstrip("/"))  # noqa: PTH100 -- links are not followed
 

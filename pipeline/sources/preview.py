@@ -16,7 +16,7 @@ from pipeline.sources.members import BLOCK
 from pipeline.sources.naming import format_of
 from pipeline.sources.parquet import ParquetSource, rows_of
 from pipeline.sources.pictures import PictureFolder, number_and_bytes
-from pipeline.sources.roots import path_of, prefixes_of
+from pipeline.sources.roots import path_of, prefixes_of, tree_path
 from pipeline.sources.schema import agreed_schema
 from pipeline.sources.shards import ShardFile, scan
 from pipeline.sources.slices import Index, presented
@@ -79,12 +79,11 @@ def head(files: Sequence[AnyFile], options: CsvOptions, *, rows: int = 10, most_
 def head_of_pictures(folders: Sequence[PictureFolder], *, rows: int = 10) -> Head:
     """Look at pictures in their order, as they would join a job."""
     first: list[Row] = []
-    prefixes = prefixes_of([each.root for each in folders], {})
-    for folder in folders:
+    places = [each.root if isinstance(each.root, Path) else tree_path(each.root) for each in folders]
+    prefixes = prefixes_of(places, {})
+    for folder, place in zip(folders, places, strict=True):
         for name, size in folder.first(max(rows - len(first), 0)):
-            first.append(
-                Row(len(first), {PATH: path_of(name, prefixes[folder.root]), IMAGE: Slice(name, 0, size, str(folder.root))})
-            )
+            first.append(Row(len(first), {PATH: path_of(name, prefixes[place]), IMAGE: Slice(name, 0, size, str(folder.root))}))
     number, _ = number_and_bytes(folders)
     return Head(presented(SCHEMA, index=True), tuple(first), number, True, number)
 

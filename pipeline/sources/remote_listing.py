@@ -5,75 +5,94 @@ A store has keys and no folders: a prefix is taken for one where anything lies b
 
 import glob
 import posixpath
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from itertools import chain
 
 from pipeline.core.errors import SourceError
 from pipeline.core.locations import Location
 from pipeline.sources.naming import PACKED_TARS, format_of, format_of_name, passed_over, unread
-from pipeline.sources.pictures import is_picture
+from pipeline.sources.pictures import Gathering, is_picture
 from pipeline.sources.wording import shown
 from pipeline.storage import RemoteFile, Seen, store_of
 
 _RECURSIVE = "**"
 
 
-def remote_tables(text: str, *, exclude: Sequence[Location] = ()) -> tuple[list[RemoteFile], str | None]:
-    """Give the tables at a location by key in order, as they were listed, and the key of a picture that lies beside them.
+@dataclass(slots=True)
+class RemotelyNamed:
+    """What one location names; pictures only matter where there are no tables."""
+
+    pictures: Gathering
+    tables: list[RemoteFile]
+
+
+def remotely_named(text: str, *, exclude: Sequence[Location] = ()) -> RemotelyNamed:
+    """Give the tables at a location by key in order, as they were listed, and the pictures.
 
     What lies at or below `exclude` is passed over. Raises SourceError for a named object that is missing or of no known
-    format, and what storage.trouble gives.
+    format, and what storage.trouble gives. There may be millions of pictures: their keys are held as Arrow holds text.
     """
     try:
         location = Location.parse(text)
     except ValueError as error:
         raise SourceError(f"input.path: {shown(text)}: {error}") from None
-    found, refused = _found(location)
+    root, found, refused = _found(location)
     store = store_of(location)
-    found = [each for each in found if not any(store.at(each[0]).is_below(place) for place in exclude)]
-    formats = [format_of_name(posixpath.basename(key)) for key, _ in found]
-    tables = [RemoteFile(store.at(key), seen) for (key, seen), format_ in zip(found, formats, strict=True) if format_]
-    picture = next((key for key, _ in found if is_picture(posixpath.basename(key))), None)
-    if "tar" in formats or (picture is not None and not tables):
-        raise _no_tables(next((each for each in tables if format_of(each) == "tar"), store.at(picture or "")))
-    others = [] if tables else [key for key, _ in found if refused(key)]
-    if others:
-        raise SourceError(f"{shown(store.at(min(others)))}: {unread(min(others))}")
-    return tables, picture
+    named = RemotelyNamed(Gathering(root), [])
+    unknown: str | None = None
+    for key, seen in found:
+        name = posixpath.basename(key)
+        if any(store.at(key).is_below(place) for place in exclude):
+            continue
+        if format_of_name(name):
+            named.tables.append(RemoteFile(store.at(key), seen))
+        elif is_picture(name):
+            named.pictures.put(key[len(root.key) :], seen.size)
+        elif refused(key) and (unknown is None or key < unknown):
+            unknown = key
+    named.tables.sort(key=lambda each: each.location)
+    if (tar := next((each for each in named.tables if format_of(each) == "tar"), None)) is not None:
+        raise SourceError(f"{shown(tar)}: tars in an object store are not read yet; fetch them to a local disk")
+    if unknown is not None and not (named.tables or named.pictures):
+        raise SourceError(f"{shown(store.at(unknown))}: {unread(unknown)}")
+    return named
 
 
-def _found(location: Location) -> tuple[list[tuple[str, Seen]], Callable[[str], bool]]:
-    """Give the objects that are named, and which of these names are worth an error if none of them is of a known format."""
+def _found(location: Location) -> tuple[Location, Iterable[tuple[str, Seen]], Callable[[str], bool]]:
+    """Give the deepest folder above the objects that are named, these, and which of their names are worth an error if none of
+    them is of a known format."""
     # An object or prefix whose own name holds [ or * is meant before the pattern it could be.
     store, folder = store_of(location), location.folder
     if location != folder and (seen := store.info(location.key)) is not None:
-        return [(location.key, seen)], lambda name: True
-    if below := store.listed(folder.key):
-        kept = [(key, seen) for key, seen in below if not _is_passed_over(key[len(folder.key) :].split("/"))]
-        return kept, lambda name: name.lower().endswith(PACKED_TARS)
+        return location.parent, [(location.key, seen)], lambda name: True
+    below = store.scan(folder.key)
+    if (first := next(below, None)) is not None:
+        kept = (each for each in chain([first], below) if not _is_passed_over(each[0][len(folder.key) :].split("/")))
+        return folder, kept, lambda name: name.lower().endswith(PACKED_TARS)
     if glob.has_magic(location.key):
-        return list(_matching(location)), lambda name: True
+        fixed = _fixed_part(location)
+        return fixed, _matching(location, fixed), lambda name: True
     if location != folder:
         raise SourceError(f"{shown(location)}: there is no such object, and nothing below it; check input.path")
-    return [], lambda name: False
+    return folder, [], lambda name: False
 
 
-def _no_tables(found: RemoteFile | Location) -> SourceError:
-    return SourceError(
-        f"{shown(found)}: pictures and tars in an object store are not read by themselves; fetch them to a local disk, or name"
-        " the pictures in a column of a table"
-    )
-
-
-def _matching(pattern: Location) -> Iterator[tuple[str, Seen]]:
-    """Give the objects that a pattern matches, and those below a prefix that it matches."""
-    parts = pattern.key.rstrip("/").split("/")
+def _fixed_part(pattern: Location) -> Location:
+    """Give the deepest folder above the first wildcard."""
+    parts = pattern.key.split("/")
     magic = next(place for place, each in enumerate(parts) if glob.has_magic(each))
-    fixed, wanted = "".join(f"{each}/" for each in parts[:magic]), parts[magic:]
+    return Location(pattern.scheme, pattern.bucket, "".join(f"{each}/" for each in parts[:magic]))
+
+
+def _matching(pattern: Location, fixed: Location) -> Iterator[tuple[str, Seen]]:
+    """Give the objects that a pattern matches, and those below a prefix that it matches."""
+    wanted = pattern.key.rstrip("/").removeprefix(fixed.key).split("/")
     # Who writes _name*.csv means the objects that are passed over otherwise.
     meant = any(each.startswith("_") for each in wanted)
-    for key, seen in store_of(pattern).listed(fixed):
-        inside = key[len(fixed) :].split("/")
+    for key, seen in store_of(pattern).scan(fixed.key):
+        inside = key[len(fixed.key) :].split("/")
         if any(not _is_passed_over(inside[end if meant else 0 :]) for end in _ends(wanted, inside, 0)):
             yield key, seen
 

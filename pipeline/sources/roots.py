@@ -11,6 +11,11 @@ from pathlib import Path
 NOTHING = "."
 
 
+def tree_path(root: object) -> Path:
+    """Give an absolute path that stands for a location in a store: folders there are seen from one another as local ones are."""
+    return Path(f"/{root}")
+
+
 def prefixes_of(roots: Sequence[Path], known: Mapping[Path, str]) -> dict[Path, str]:
     """Give the prefix of each of these folders, and of those in whose pictures' paths one is `known`. All are absolute."""
     new = [each for each in roots if each not in known]

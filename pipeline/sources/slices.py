@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from pipeline.core.errors import BadRowError, InputChangedError, SourceError
 from pipeline.core.interfaces import ReadSlice
+from pipeline.core.locations import is_remote
 from pipeline.core.types import Slice
 from pipeline.sources.wording import shown
 
@@ -23,7 +24,7 @@ _SHARD = b"rowcall.shard"
 _PLACE = pa.struct(
     [
         ("file", pa.string()),  # relative to `root`; null: the file that the index was made from
-        ("root", pa.string()),  # relative to the index's anchor
+        ("root", pa.string()),  # relative to the index's anchor, or a location
         ("offset", pa.int64()),
         ("size", pa.int64()),
         ("mtime_ns", pa.int64()),  # of the file below `root`, as it was when it was indexed; null: any content will do
@@ -128,7 +129,7 @@ def _slice(cell: dict[str, Any], original: str, stat: Stat, anchor: Path, roots:
         return Slice(original, cell["offset"], cell["size"], stat=stat)
     root = cell["root"]
     if root not in roots:
-        roots[root] = os.path.normpath(anchor / root)
+        roots[root] = root if is_remote(root) else os.path.normpath(anchor / root)
     known = None if cell["mtime_ns"] is None else (cell["size"], cell["mtime_ns"], cell["inode"])
     return Slice(cell["file"], cell["offset"], cell["size"], roots[root], known)
 

@@ -8,7 +8,7 @@ is completed as it is when its stream is closed, while boto3 takes it back.
 import hashlib
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -82,16 +82,25 @@ class Store:
             return False
 
     def listed(self, prefix: str) -> list[tuple[str, Seen]]:
-        """List the objects below a prefix, which is empty or ends in a slash, by key in order; none if there are none.
+        """List the objects below a prefix, as `scan` gives them, by key in order."""
+        return sorted(self.scan(prefix))
 
-        Keys that end in a slash are how some tools mark folders, and no objects.
+    def scan(self, prefix: str) -> Iterator[tuple[str, Seen]]:
+        """Give the objects below a prefix, which is empty or ends in a slash, in any order; none if there are none.
+
+        Keys that end in a slash are how some tools mark folders, and no objects. Arrow takes in all of them before the first,
+        at 700 bytes a key; they are let go of one by one.
         """
         with self._explained(prefix) as path:
             found = self._arrow.get_file_info(fs.FileSelector(path.rstrip("/"), allow_not_found=True, recursive=True))
             if not found and self._arrow.get_file_info(self._root.bucket).type == fs.FileType.NotFound:
                 raise OSError("bucket does not exist")
         start = len(self._root.bucket) + 1
-        return sorted((each.path[start:], _seen(each)) for each in found if each.type == fs.FileType.File)
+        found.reverse()
+        while found:
+            each = found.pop()
+            if each.type == fs.FileType.File:
+                yield each.path[start:], _seen(each)
 
     def open(self, key: str, seen: Seen | None = None) -> pa.NativeFile:
         """Open an object to read ranges of it. Of one that is as it was `seen`, the store is asked at the first time only."""

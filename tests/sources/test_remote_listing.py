@@ -125,11 +125,11 @@ def test_a_prefix_without_anything_below_it_gives_nothing(bucket: str) -> None:
     assert list_files([f"s3://{bucket}/", f"s3://{bucket}/in/", f"s3://{bucket}/in/*.csv"]) == []
 
 
-def test_pictures_and_tars_in_a_store_are_said_to_be_no_input(s3: S3Server, bucket: str) -> None:
+def test_tars_in_a_store_are_said_to_be_no_input(s3: S3Server, bucket: str) -> None:
     for name in ("photos/a.jpg", "shards/a.tar", "mixed/a.jpg", "mixed/list.csv", "packed/a.tar.gz"):
         s3.put(bucket, name, b"x")
-    for name in ("photos/", "photos/a.jpg", "photos/*", "shards/", "shards/a.tar"):
-        with pytest.raises(SourceError, match="pictures and tars in an object store"):
+    for name in ("shards/", "shards/a.tar"):
+        with pytest.raises(SourceError, match="tars in an object store are not read yet"):
             list_files(f"s3://{bucket}/{name}")
     with pytest.raises(SourceError, match="a compressed tar"):
         list_files(f"s3://{bucket}/packed/")
