@@ -6,6 +6,7 @@ A location is taken as it is written: no escapes, no query and no fragment, for 
 import posixpath
 import re
 from dataclasses import dataclass
+from unicodedata import category
 
 # gcs is another spelling of gs. The rest is what pyarrow reaches without a server of its own.
 SCHEMES = ("s3", "gs", "gcs", "abfs", "abfss")
@@ -39,7 +40,8 @@ class Location:
             raise ValueError("no credentials belong in a location: they are found where the store's own tools find them")
         if not bucket or ":" in bucket:
             raise ValueError(f"no bucket is named in it; write {scheme}://bucket/key")
-        if any(not char.isprintable() for char in key):
+        # Blanks of all kinds are well: macOS puts a narrow one into the names of its screenshots.
+        if any(not char.isprintable() and category(char) != "Zs" for char in key):
             raise ValueError("a key with control characters is not read or written")
         if any(part in ("", ".", "..") for part in key.rstrip("/").split("/")) and key:
             raise ValueError("a key with empty parts, . or .. is not read or written")

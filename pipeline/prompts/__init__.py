@@ -5,6 +5,8 @@ sandbox    what a template may do and print          nulls      missing values i
 messages   a column with a whole conversation        images     a cell -> images, by their own magic
 files      image files, never outside their folder   slices     what lies in archives and folders
 names      column names in messages to people   blocks     pictures in a conversation's own blocks
+folders    the folder that cells name files in  remote_files   the same in an object store
+sparing    pictures of a store for a page
 """
 
 from pipeline.prompts.render import PromptSettings, Renderer, build_render

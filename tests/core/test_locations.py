@@ -5,7 +5,10 @@ import pytest
 from pipeline.core.locations import Location, is_remote
 
 
-@pytest.mark.parametrize("text", ["s3://bucket/a/b.parquet", "gs://bucket/%41?x#y", "abfss://box@account.dfs.core.windows.net/k"])
+@pytest.mark.parametrize(
+    "text",
+    ["s3://bucket/a/b.parquet", "gs://bucket/%41?x#y", "abfss://box@account.dfs.core.windows.net/k", "s3://b/10.00\u202fAM.png"],
+)
 def test_a_location_is_taken_as_it_is_written(text: str) -> None:
     assert is_remote(text)
     assert str(Location.parse(text)) == text

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.core.errors import BadRowError, StoppedError, StorageError
+from pipeline.core.errors import BadRowError, InputChangedError, StoppedError, StorageError
 from pipeline.core.locations import Location
 from pipeline.prompts.folders import folder_of
 from pipeline.prompts.images import images_of
@@ -136,6 +136,14 @@ def test_a_bucket_that_is_gone_spoils_no_row(store: ScriptedStore, folder: Remot
 def test_a_bucket_that_never_was_is_no_rows_fault(s3: S3Server) -> None:
     with pytest.raises(StorageError, match="no such bucket"):
         RemoteFolder(Location.parse("s3://nobodys-bucket/photos")).read("a.jpg", MOST)
+
+
+def test_one_that_is_another_than_was_listed_is_not_read(store: ScriptedStore, folder: RemoteFolder) -> None:
+    size, at = len(store.objects["bucket/photos/a.jpg"]), 1_795_860_000 * 1_000_000_000  # as the store says
+    assert folder.read("a.jpg", MOST, was=(size, at, 0))
+    for was in ((size + 1, at, 0), (size, at - 1_000_000_000, 0)):
+        with pytest.raises(InputChangedError, match=r"'a\.jpg': the object changed since it was listed"):
+            folder.read("a.jpg", MOST, was=was)
 
 
 def test_a_store_that_is_away_leaves_the_row_to_do(store: ScriptedStore, folder: RemoteFolder) -> None:
