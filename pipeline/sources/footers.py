@@ -14,11 +14,11 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.core.errors import SourceError
+from pipeline.core.errors import InputChangedError, RowcallError, SourceError
 from pipeline.core.locations import Location
 from pipeline.sources.slices import Stat
 from pipeline.sources.wording import reason, shown
-from pipeline.storage import AnyFile, RemoteFile, Seen
+from pipeline.storage import AnyFile, RemoteFile, is_of_store, trouble
 
 _MAGIC = b"PAR1"
 _ENCRYPTED = b"PARE"
@@ -46,7 +46,11 @@ def stat_tuple(path: AnyFile) -> Stat:
     return found.st_size, found.st_mtime_ns, found.st_ino
 
 
-def unreadable(path: AnyFile, error: BaseException) -> SourceError:
+def unreadable(path: AnyFile, error: BaseException) -> RowcallError:
+    """Give what to raise for a file that Arrow gave up on: damage, or a store that is away."""
+    if isinstance(path, RemoteFile) and is_of_store(error):
+        meant = trouble(path, error)
+        return meant if isinstance(meant, RowcallError) else SourceError(f"{shown(path)}: {reason(meant)}")
     return SourceError(f"{shown(path)}: cannot be read as Parquet: {reason(error)}")
 
 
@@ -86,16 +90,16 @@ def footer_bytes(file: BinaryIO | pa.NativeFile, path: AnyFile) -> bytes:
 def _footer_of(file: RemoteFile) -> Footer:
     try:
         return _remembered(file.location, *stat_tuple(file)[:2])
-    except FileNotFoundError:
-        raise SourceError(f"{shown(file)}: there is no such object any more") from None
     except UNREADABLE as error:
         raise unreadable(file, error) from error
 
 
 @lru_cache(maxsize=_REMEMBERED)
 def _remembered(location: Location, size: int, mtime_ns: int) -> Footer:
-    file = RemoteFile(location, Seen(size, mtime_ns))
+    file = RemoteFile(location)
     with file.arrow() as opened:
+        if opened.size() != size:
+            raise InputChangedError(f"{shown(file)}: the file changed while it was looked at; run again when it is complete")
         footer = footer_bytes(opened, file)
     # What describes a file is read as if nothing lay before it.
     alone = pa.BufferReader(_MAGIC + footer + len(footer).to_bytes(4, "little") + _MAGIC)

@@ -2,6 +2,6 @@
 
 from pipeline.storage.remote import AnyFile, RemoteFile, remote_file
 from pipeline.storage.store import Larger, Seen, Store, store_of
-from pipeline.storage.trouble import trouble
+from pipeline.storage.trouble import is_of_store, trouble
 
-__all__ = ["AnyFile", "Larger", "RemoteFile", "Seen", "Store", "remote_file", "store_of", "trouble"]
+__all__ = ["AnyFile", "Larger", "RemoteFile", "Seen", "Store", "is_of_store", "remote_file", "store_of", "trouble"]

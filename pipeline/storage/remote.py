@@ -62,18 +62,21 @@ class RemoteFile:
     def open(self, mode: str = "rb") -> BinaryIO:
         """Open it for reading, with a buffer; seeking costs nothing until the next read."""
         assert mode == "rb", "objects are put whole"
-        return cast(BinaryIO, io.BufferedReader(_Ahead(self.arrow())))
+        return cast(BinaryIO, io.BufferedReader(_Ahead(self)))
 
     def arrow(self) -> pa.NativeFile:
-        """Open it for readers that know what they want: each read is a request."""
-        return self.store.open(self.location.key, self.seen)
+        """Open it for readers that know what they want: each read is a request. Its errors are the store's: is_of_store knows
+        them, trouble says what they mean."""
+        return self.store.open(self.location.key)
 
 
 class _Ahead(io.RawIOBase):
     """Reads an object in pieces that double from one to the next, for as long as they follow one another."""
 
-    def __init__(self, file: pa.NativeFile) -> None:
-        self._file = file
+    def __init__(self, file: RemoteFile) -> None:
+        self._file = file.arrow()
+        self._size = self._file.size()
+        self._explained = file.store.explained(file.location.key)
         self._at = self._start = 0
         self._piece = memoryview(b"")
         self._next = _FIRST_BYTES
@@ -85,7 +88,7 @@ class _Ahead(io.RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._file.size()}[whence]
+        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
         return self._at
 
     def tell(self) -> int:
@@ -108,8 +111,10 @@ class _Ahead(io.RawIOBase):
         follows = self._at == self._start + len(self._piece)
         self._next = min(2 * self._next, _MOST_BYTES) if follows and self._at else _FIRST_BYTES
         self._start, self._piece = self._at, memoryview(b"")  # before the next one comes: two need not fit
-        self._file.seek(self._at)
-        self._piece = memoryview(self._file.read(self._next))
+        wanted = min(self._next, self._size - self._at)
+        if wanted > 0:
+            with self._explained:
+                self._piece = memoryview(self._file.read_at(wanted, self._at))  # type: ignore[call-arg]  # the stubs lack one
 
 
 AnyFile = Path | RemoteFile

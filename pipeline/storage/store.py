@@ -6,7 +6,6 @@ is completed as it is when its stream is closed, while boto3 takes it back.
 """
 
 import hashlib
-import io
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,8 +22,6 @@ from pipeline.storage.trouble import trouble
 
 _BLOCK = 4 << 20
 _SECOND = 1_000_000_000
-# What is open is a name and a size, no connection.
-_KEPT_OPEN = 1000
 _LIBRARIES = ("boto3", "botocore", "s3transfer")
 
 
@@ -60,14 +57,13 @@ class Store:
         self._root = Location(location.scheme, location.bucket, "")
         self._arrow = arrow
         self._writer = writer or _Streams(self)
-        self._opened: dict[tuple[str, Seen | None], pa.NativeFile] = {}
 
     def at(self, key: str) -> Location:
         return Location(self._root.scheme, self._root.bucket, key)
 
     def info(self, key: str) -> Seen | None:
         """Give what is known of an object, None if there is none."""
-        with self._explained(key) as path:
+        with self.explained(key) as path:
             found = self._arrow.get_file_info(path)
         return _seen(found) if found.type == fs.FileType.File else None
 
@@ -91,7 +87,7 @@ class Store:
         Keys that end in a slash are how some tools mark folders, and no objects. Arrow takes in all of them before the first,
         at 700 bytes a key; they are let go of one by one.
         """
-        with self._explained(prefix) as path:
+        with self.explained(prefix) as path:
             found = self._arrow.get_file_info(fs.FileSelector(path.rstrip("/"), allow_not_found=True, recursive=True))
             if not found and self._arrow.get_file_info(self._root.bucket).type == fs.FileType.NotFound:
                 raise OSError("bucket does not exist")
@@ -102,18 +98,13 @@ class Store:
             if each.type == fs.FileType.File:
                 yield each.path[start:], _seen(each)
 
-    def open(self, key: str, seen: Seen | None = None) -> pa.NativeFile:
-        """Open an object to read ranges of it. Of one that is as it was `seen`, the store is asked at the first time only."""
-        explained = self._explained(key)
-        file = self._opened.pop((key, seen), None)
-        if file is None:
-            with explained as path:
-                file = self._arrow.open_input_file(path)
-        if seen is not None:
-            self._opened[key, seen] = file  # now the last one to go
-            while len(self._opened) > _KEPT_OPEN:
-                self._opened.pop(next(iter(self._opened)), None)
-        return pa.PythonFile(_Opened(file, explained), mode="r")
+    def open(self, key: str) -> pa.NativeFile:
+        """Open an object to read ranges of it, for which the store is asked how large it is.
+
+        Errors of reading are the store's own words, where it is not read under `explained`: see trouble.py.
+        """
+        with self.explained(key) as path:
+            return self._arrow.open_input_file(path)
 
     def read(self, key: str, most_bytes: int) -> bytes | Larger:
         """Read an object whole, if it has no more bytes than that. Raises FileNotFoundError, OSError for one replaced meanwhile.
@@ -126,49 +117,50 @@ class Store:
 
     def stream(self, key: str) -> pa.NativeFile:
         """Open an object to read it from its start to its end."""
-        with self._explained(key) as path:
+        with self.explained(key) as path:
             return self._arrow.open_input_stream(path, compression=None, buffer_size=_BLOCK)
 
     def sha256(self, key: str) -> str:
         """Read an object whole and hash it. Raises FileNotFoundError."""
         digest = hashlib.sha256()
-        with self._explained(key), self.stream(key) as file:
+        with self.explained(key), self.stream(key) as file:
             while block := file.read(_BLOCK):
                 digest.update(block)
         return digest.hexdigest()
 
     def put(self, key: str, file: Path) -> None:
         """Put a local file under the key; who looks there sees the old object, or this one whole."""
-        with file.open("rb") as opened, self._explained(key):
+        with file.open("rb") as opened, self.explained(key):
             self._writer.put(key, opened)
 
     def copy(self, key: str, to: str) -> None:
         """Copy an object within the store, without its bytes coming here."""
-        with self._explained(key) as path:
+        with self.explained(key) as path:
             self._arrow.copy_file(path, f"{self._root.bucket}/{to}")
 
     def delete(self, key: str) -> None:
         """Remove an object, if it is there."""
         try:
-            with self._explained(key) as path:
+            with self.explained(key) as path:
                 self._arrow.delete_file(path)
         except FileNotFoundError:
             return
 
     def abort_stale(self, keys: Sequence[str]) -> int:
         """Give up uploads to these keys that a killed run began; give how many there were."""
-        with self._explained(keys[0] if keys else ""):
+        with self.explained(keys[0] if keys else ""):
             return self._writer.abort_stale(keys)
 
     def output_stream(self, key: str) -> pa.NativeFile:
-        with self._explained(key) as path:
+        with self.explained(key) as path:
             return self._arrow.open_output_stream(path, compression=None)
 
-    def _explained(self, key: str) -> "_Explained":
-        return _Explained(self.at(key), f"{self._root.bucket}/{key}")
+    def explained(self, key: str) -> "Explained":
+        """Give the context in which errors about an object become ours; entered, it gives the path of pyarrow's."""
+        return Explained(self.at(key), f"{self._root.bucket}/{key}")
 
 
-class _Explained:
+class Explained:
     """Turns errors of the store into ours."""
 
     def __init__(self, where: Location, path: str) -> None:
@@ -181,37 +173,6 @@ class _Explained:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         if isinstance(error, Exception) and not isinstance(error, RowcallError) and _is_a_stores(error):
             raise trouble(self._where, error) from error
-
-
-class _Opened(io.RawIOBase):
-    """An open object whose errors are ours: Arrow's readers give up with them as they are, and take them for no damage."""
-
-    def __init__(self, file: pa.NativeFile, explained: _Explained) -> None:
-        self._file = file
-        self._explained = explained
-        self._size = file.size()
-        self._at = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        self._at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence]
-        return self._at
-
-    def tell(self) -> int:
-        return self._at
-
-    def read(self, size: int = -1) -> bytes:
-        left = max(self._size - self._at, 0)
-        with self._explained:
-            wanted = left if size < 0 else min(size, left)
-            data: bytes = self._file.read_at(wanted, self._at) if wanted else b""  # type: ignore[call-arg]  # the stubs lack one
-        self._at += len(data)
-        return data
 
 
 class _Streams:

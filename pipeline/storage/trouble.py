@@ -24,6 +24,15 @@ _SHORTER = re.compile(r"INVALID_RANGE|InvalidRange|HTTP status 416", re.IGNORECA
 _MOST_CHARS = 200
 
 
+# What pyarrow puts before the words of a store, whoever asked it: Parquet's readers hand them on among their own.
+_OF_STORE = re.compile(r"AWS Error|google::cloud::Status|Azure Error|curlCode")
+
+
+def is_of_store(error: BaseException) -> bool:
+    """Whether an error of a reader is about the store and the way to it, not about what was read."""
+    return isinstance(error, FileNotFoundError) or _OF_STORE.search(str(error)) is not None
+
+
 def trouble(where: object, error: BaseException) -> RowcallError | OSError:
     """Give what to raise instead of an error of a store at the location `where`, which is named in it.
 

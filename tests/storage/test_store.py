@@ -123,7 +123,7 @@ def test_what_is_read_from_its_start_comes_in_ever_larger_pieces(
 
 def test_an_object_that_was_replaced_by_a_shorter_one_is_no_outage(s3: S3Server, bucket: str) -> None:
     s3.put(bucket, "file", bytes(20_000))
-    with remote_file(f"s3://{bucket}/file").arrow() as opened:
+    with remote_file(f"s3://{bucket}/file").open() as opened:
         s3.put(bucket, "file", b"short")
         opened.seek(1000)
         with pytest.raises(OSError, match="not the one any more"):
