@@ -98,6 +98,8 @@ def join_files(
         )
     for known, key in joined.moved:
         record.update_file(_with_path(stored[known.id], key))
+    for known, now in joined.touched:
+        record.update_file(replace(stored[known.id], mtime_ns=now.mtime_ns, inode=now.inode))
     footers_of([path for _, path in joined.new if isinstance(path, RemoteFile) and format_of(path) == "parquet"])  # many at once
     new = [_new_file(path, key, layout, config, len(stored) + number) for number, (key, path) in enumerate(joined.new)]
     if joined.vanished:

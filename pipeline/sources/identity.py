@@ -102,11 +102,16 @@ class Proof:
         if now.size != old.size:
             return False
         # Stores have no inodes: under another name an equal time proves nothing there, for many are put in one second.
-        if (now.mtime_ns, now.inode) == (old.mtime_ns, old.inode) and not (moved and now.inode == 0):
+        if not self.is_open(old) and not (moved and isinstance(self._path, RemoteFile)):
             return True
-        if old.sha256 is not None:
+        # What lies in a store is not fetched whole where its footer will do.
+        if old.sha256 is not None and not (old.footer is not None and isinstance(self._path, RemoteFile)):
             return self._sha256_now() == old.sha256
         return old.footer is not None and self._footer_now() == old.footer
+
+    def is_open(self, old: FileIdentity) -> bool:
+        """Whether it has the size of the one of old, and not its time: only its content can tell."""
+        return self.now.size == old.size and (self.now.mtime_ns, self.now.inode) != (old.mtime_ns, old.inode)
 
     def _footer_now(self) -> str:
         if self._footer is None:

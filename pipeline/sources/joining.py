@@ -5,9 +5,12 @@ A file joins a job once. What was paid for under one name is not paid for again 
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.core.errors import SourceError
+from pipeline.sources.footers import footers_of
 from pipeline.sources.identity import FileIdentity, Proof
 from pipeline.storage import AnyFile, RemoteFile
 
@@ -26,6 +29,7 @@ class KnownFile:
 class Joined:
     """How known and found files relate. `new` is in the order found; `moved` pairs a known file with its new key.
 
+    `touched` are as they were but for what the file system says of them, which stands beside: from now on that proves them.
     A file in `changed` still has its key and no longer its content. What is in none of these is as it was.
     """
 
@@ -33,6 +37,7 @@ class Joined:
     vanished: tuple[KnownFile, ...] = ()
     moved: tuple[tuple[KnownFile, str], ...] = ()
     changed: tuple[KnownFile, ...] = ()
+    touched: tuple[tuple[KnownFile, FileIdentity], ...] = ()
 
 
 def key_of(path: AnyFile, anchor: Path) -> str:
@@ -51,8 +56,12 @@ def join(known: Sequence[KnownFile], found: Sequence[tuple[str, AnyFile]]) -> Jo
     new file. Raises SourceError for a file that cannot be read.
     """
     proofs = {key: Proof(path) for key, path in found}
+    _read_footers([file for file in known if file.path in proofs and proofs[file.path].is_open(file.identity)], dict(found))
     absent = [each for each in known if each.path not in proofs or not proofs[each.path].proves(each.identity)]
     settled = {each.path for each in known} - {each.path for each in absent}
+    touched = [
+        (each, proofs[each.path].now) for each in known if each.path in settled and proofs[each.path].is_open(each.identity)
+    ]
     open_ = {key: proof for key, proof in proofs.items() if key not in settled}
     moved = _moves(absent, open_)
     lost = [each for each in absent if each.id not in {known.id for known, _ in moved}]
@@ -63,7 +72,15 @@ def join(known: Sequence[KnownFile], found: Sequence[tuple[str, AnyFile]]) -> Jo
         vanished=tuple(each for each in lost if each.path not in taken),
         moved=tuple(moved),
         changed=tuple(changed),
+        touched=tuple(touched),
     )
+
+
+def _read_footers(known: Sequence[KnownFile], found: Mapping[str, AnyFile]) -> None:
+    """Read the footers that are to prove these files many at once, where they lie in a store: they are remembered."""
+    files = [found[each.path] for each in known if each.identity.footer is not None]
+    with suppress(SourceError):  # what is no Parquet file any more is no proof, and each is looked at once more
+        footers_of([each for each in files if isinstance(each, RemoteFile)])
 
 
 def _moves(absent: Sequence[KnownFile], open_: dict[str, Proof]) -> list[tuple[KnownFile, str]]:
