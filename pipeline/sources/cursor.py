@@ -7,7 +7,6 @@ with a small buffer: by default Arrow takes a whole column of a group into memor
 import time
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import accumulate
 from operator import sub
 from typing import Any
@@ -15,11 +14,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.core.errors import InputChangedError, SourceError
-from pipeline.sources.footers import UNREADABLE, open_parquet, stat_tuple, unreadable
-from pipeline.sources.slices import Index, Stat
+from pipeline.core.errors import SourceError
+from pipeline.sources.footers import UNREADABLE, open_parquet, unreadable
+from pipeline.sources.input_file import InputFile
+from pipeline.sources.smalls import Smalls
 from pipeline.sources.wording import shown
-from pipeline.storage import AnyFile, RemoteFile
+from pipeline.storage import RemoteFile
 
 # A row leaves its batch as it is asked, and a batch of pictures is held several times over on the way: as Arrow's, as Python's,
 # in the feed. With 8 MB a run over pictures took 350 MB, with 2 MB 250, in the same time.
@@ -37,31 +37,6 @@ _CELL_BYTES = 4
 _OFFSET_BYTES = {pa.string().id: 4, pa.binary().id: 4, pa.large_string().id: 8, pa.large_binary().id: 8}
 
 
-@dataclass(frozen=True, slots=True)
-class InputFile:
-    """One Parquet file as it was when the source was made: rows `first` to `stop` of all.
-
-    For an `index`, `original` is the stat of the file that it was made from.
-    """
-
-    path: AnyFile
-    first: int
-    stop: int
-    stat: Stat
-    schema: pa.Schema
-    index: Index | None = None
-    original: Stat | None = None
-
-    def check(self) -> None:
-        """Raise InputChangedError if the file is no longer the one that was opened; a store is asked."""
-        try:
-            now = stat_tuple(self.path.fresh() if isinstance(self.path, RemoteFile) else self.path)
-        except OSError:
-            raise InputChangedError(f"{shown(self.path)}: the file vanished during the run; put it back and run again") from None
-        if now != self.stat:
-            raise InputChangedError(f"{shown(self.path)}: the file changed during the run; put the old one back and run again")
-
-
 class Cursor:
     """Reads some columns of several files as one sequence of rows. Going forward is cheap, going back starts a group over."""
 
@@ -71,6 +46,7 @@ class Cursor:
         columns: Sequence[str],
         *,
         most_rows: int,
+        smalls: Smalls | None = None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._files = [each for each in files if each.stop > each.first]
@@ -81,6 +57,7 @@ class Cursor:
         self._batches: Iterator[pa.RecordBatch] = iter(())
         self._next = self._end = 0  # what `_batches` still gives: rows _next to _end
         self._held: tuple[int, pa.RecordBatch] | None = None
+        self._smalls = smalls or Smalls(self._files)
         self._now = now
         self._checked: tuple[InputFile, float] | None = None
 
@@ -110,11 +87,12 @@ class Cursor:
         return self._held[0], self._at.file, self._held[1]
 
     def _found(self, row: int) -> tuple[int, pa.RecordBatch]:
-        file = self._files[bisect_right(self._starts, row) - 1]
-        self._check(file)
+        place = bisect_right(self._starts, row) - 1
+        file = self._files[place]
+        self._check(place)
         try:
             if not self._next <= row < self._end:
-                self._seek(file, row)
+                self._seek(place, row)
             for batch in self._batches:
                 first, self._next = self._next, self._next + batch.num_rows
                 if row < self._next:
@@ -127,20 +105,25 @@ class Cursor:
             f"{shown(file.path)}: ends before row {row - file.first}, which its footer promises; the file is damaged"
         )
 
-    def _check(self, file: InputFile) -> None:
+    def _check(self, place: int) -> None:
+        file = self._files[place]
+        if self._smalls.has(place):
+            return  # it is checked when it has been fetched, and what is here does not change
         if isinstance(file.path, RemoteFile):
             if self._checked is not None and self._checked[0] is file and self._now() - self._checked[1] < ASKED_EVERY_S:
                 return
             self._checked = (file, self._now())
         file.check()
 
-    def _seek(self, file: InputFile, row: int) -> None:
+    def _seek(self, place: int, row: int) -> None:
         """Start reading at the row group that holds this row."""
+        file = self._files[place]
         self._batches = iter(())  # what the last group's reader holds goes before the next one's comes
         if self._at is None or self._at.file is not file:
             self.close()
             here = [each for each in self._columns if each in file.schema.names] or file.schema.names[:1]
-            self._at = _Opened(file, open_parquet(file.path, buffer_bytes=_buffer_bytes(file, here)), here)
+            source = pa.BufferReader(self._smalls.read(place)) if self._smalls.has(place) else file.path
+            self._at = _Opened(file, open_parquet(source, buffer_bytes=_buffer_bytes(file, here)), here)
         first, groups, rows, row_bytes = self._at.groups_at(row - file.first, self._most_rows)
         size = max(1, min(self._most_rows, BATCH_BYTES // max(row_bytes, 1)))
         self._batches = self._at.parquet.iter_batches(size, row_groups=groups, columns=self._at.columns, use_threads=False)

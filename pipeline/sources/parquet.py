@@ -10,10 +10,12 @@ from pipeline.core.errors import SourceError
 from pipeline.core.interfaces import ReadSlice
 from pipeline.core.types import Row
 from pipeline.sources.cells import cells_of, sizes_of
-from pipeline.sources.cursor import BATCH_BYTES, Cursor, InputFile
+from pipeline.sources.cursor import BATCH_BYTES, Cursor
 from pipeline.sources.footers import UNREADABLE, footers_of, open_parquet, stat_tuple, unreadable
+from pipeline.sources.input_file import InputFile
 from pipeline.sources.schema import agreed_schema, checked_columns, conformed, no_columns
 from pipeline.sources.slices import Index, Stat, filled, is_slices, presented, sizes_of_slices, slices_of
+from pipeline.sources.smalls import Smalls
 from pipeline.sources.wording import reason, shown
 from pipeline.storage import AnyFile, RemoteFile
 
@@ -38,7 +40,7 @@ class ParquetSource:
         schema: pa.Schema | None = None,
         read: ReadSlice | None = None,
     ) -> None:
-        self._files = _opened(files)
+        self._files = opened(files)
         agreed = agreed_schema((each.path, each.schema) for each in self._files)
         if schema is not None:
             agreed = agreed_schema([(Path("the job on record"), schema), *((each.path, each.schema) for each in self._files)])
@@ -47,8 +49,9 @@ class ParquetSource:
         kept = checked_columns(kept_columns, agreed)
         self.kept_schema = pa.schema([agreed.field(name) for name in kept])
         self._read = read
-        self._rows = Cursor(self._files, self._prompt, most_rows=_PROMPT_ROWS)
-        self._kept = Cursor(self._files, kept, most_rows=_COLUMN_ROWS)
+        self._smalls = Smalls([each for each in self._files if each.stop > each.first])
+        self._rows = Cursor(self._files, self._prompt, most_rows=_PROMPT_ROWS, smalls=self._smalls)
+        self._kept = Cursor(self._files, kept, most_rows=_COLUMN_ROWS, smalls=self._smalls)
 
     def schema(self) -> pa.Schema:
         """Give the schema that all files agree on, with every column."""
@@ -84,6 +87,7 @@ class ParquetSource:
     def close(self) -> None:
         self._rows.close()
         self._kept.close()
+        self._smalls.close()
 
     def _with_bytes(self, file: InputFile, piece: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
         if file.index is None or file.original is None:
@@ -105,7 +109,7 @@ class ParquetSource:
 
 def count_rows(path: AnyFile | Index) -> int:
     """Give the number of rows of a Parquet file, from its footer."""
-    return _opened([path])[0].stop
+    return opened([path])[0].stop
 
 
 def schema_of(files: Sequence[AnyFile | Index], *, names: Sequence[AnyFile] | None = None) -> pa.Schema:
@@ -113,11 +117,12 @@ def schema_of(files: Sequence[AnyFile | Index], *, names: Sequence[AnyFile] | No
 
     `names` are the files as their owner knows them, where these are staged copies.
     """
-    opened = _opened(files)
-    return agreed_schema(zip(names or [each.path for each in opened], (each.schema for each in opened), strict=True))
+    found = opened(files)
+    return agreed_schema(zip(names or [each.path for each in found], (each.schema for each in found), strict=True))
 
 
-def _opened(paths: Sequence[AnyFile | Index]) -> list[InputFile]:
+def opened(paths: Sequence[AnyFile | Index]) -> list[InputFile]:
+    """Look at files as one sequence of rows. Raises for the first in their order that cannot be read."""
     remote = iter(footers_of([each for each in paths if isinstance(each, RemoteFile)]))
     files: list[InputFile] = []
     first = 0

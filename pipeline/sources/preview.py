@@ -8,9 +8,9 @@ import pyarrow as pa
 
 from pipeline.core.types import Row, Slice
 from pipeline.sources.album import IMAGE, PATH, SCHEMA
-from pipeline.sources.cursor import InputFile
 from pipeline.sources.delimited import CsvFile, CsvOptions
 from pipeline.sources.footers import footers_of, stat_tuple
+from pipeline.sources.input_file import InputFile
 from pipeline.sources.jsonl import JsonlFile, count_records
 from pipeline.sources.members import BLOCK
 from pipeline.sources.naming import format_of

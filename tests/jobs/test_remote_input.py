@@ -3,6 +3,9 @@
 import gzip
 import io
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -34,9 +37,13 @@ def jsonl(numbers: range) -> bytes:
     return gzip.compress("".join(lines).encode())
 
 
-def parquet(numbers: range, **options: Any) -> bytes:
+def parquet(numbers: range, *, padding: int = 0, **options: Any) -> bytes:
+    """Make a Parquet file; with `padding` bytes a row it is none of the small ones, which are fetched whole."""
     file = io.BytesIO()
-    pq.write_table(pa.table({"id": [f"{number:03}" for number in numbers], "text": text(numbers)}), file, **options)
+    columns: dict[str, Any] = {"id": [f"{number:03}" for number in numbers], "text": text(numbers)}
+    if padding:
+        columns["padding"] = [os.urandom(padding) for _ in numbers]
+    pq.write_table(pa.table(columns), file, **options)
     return file.getvalue()
 
 
@@ -182,18 +189,20 @@ def test_a_server_that_goes_away_stops_the_run_and_the_same_command_resumes_it(
     night: Night, s3: S3Server, watched: Watched
 ) -> None:
     for number in range(4):
-        s3.put(night.bucket, f"in/{number}.parquet", parquet(range(100 * number, 100 * number + 100), row_group_size=10))
+        body = parquet(range(100 * number, 100 * number + 100), row_group_size=10, padding=20_000)
+        s3.put(night.bucket, f"in/{number}.parquet", body)
     watched.until = lambda: len(watched.fetched("2.parquet")) == 2  # its footer when it joined, and what is read of it first
-    stopped = night.run()
+    kept = {"path": str(night.output), "columns": ["id", "text"]}
+    stopped = night.run(output=kept)
     assert (stopped.exit_code, stopped.rows) == (3, 400)
     assert 0 < stopped.ok < 400
     assert stopped.stopped is not None
     assert "the store cannot be reached or failed" in stopped.stopped
     with pytest.raises(RowcallError, match="run again when it is back") as error:
-        night.run()
+        night.run(output=kept)
     assert error.value.exit_code == 3
     watched.away, watched.until = False, lambda: False
-    ended = night.run()
+    ended = night.run(output=kept)
     assert (ended.exit_code, ended.ok, ended.requests) == (0, 400, 400 - stopped.ok)
     assert night.ids() == ids(range(400))
     assert night.asked_twice() == 0
@@ -236,3 +245,23 @@ def test_check_looks_at_no_more_than_it_shows_and_says_so(night: Night, s3: S3Se
     assert all(each.ranged for each in watched.fetched())
     assert sum(each.size for each in watched.fetched(".parquet")) < len(body) / 5
     assert night.simulator.stats()["requests"] == 0
+
+
+def test_the_command_reads_a_store_and_names_what_is_missing_in_one_line(night: Night, s3: S3Server, tmp_path: Path) -> None:
+    s3.put(night.bucket, "in/a.csv", csv(range(10)))
+
+    def rowcall(verb: str, path: str, *more: str, **env: str) -> "subprocess.CompletedProcess[str]":
+        options = ("-i", f"s3://{night.bucket}/{path}", "-p", "{{ text }}", "--provider", "simulated", "-o", str(night.output))
+        command = (sys.executable, "-m", "pipeline", verb, *options, *more)
+        return subprocess.run(command, capture_output=True, text=True, env={**os.environ, **env}, timeout=100)
+
+    assert "10 rows" in rowcall("check", "in/*.csv").stdout
+    done = rowcall("run", "in/*.csv", "-q")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert night.ids() == ids(range(10))
+    missing = rowcall("run", "in/none.csv", "-q")
+    assert (missing.returncode, missing.stderr.count("\n")) == (2, 1)
+    assert f"s3://{night.bucket}/in/none.csv: there is no such object" in missing.stderr
+    away = rowcall("run", "in/*.csv", "-q", AWS_ENDPOINT_URL="http://127.0.0.1:9")
+    assert (away.returncode, away.stderr.count("\n")) == (3, 1)
+    assert "run again when it is back" in away.stderr
