@@ -48,6 +48,13 @@ class Uploads:
     def put(self, key: str, file: IO[bytes]) -> None:
         self._client.upload_fileobj(file, self._bucket, key)
 
+    def copy(self, key: str, to: str) -> None:
+        self._client.copy({"Bucket": self._bucket, "Key": key}, self._bucket, to)  # in pieces where it is larger than 5 GB
+
+    def delete(self, key: str) -> None:
+        # pyarrow would see to it that the folder stays, by an empty object of its name.
+        self._client.delete_object(Bucket=self._bucket, Key=key)
+
     def abort_stale(self, keys: Sequence[str]) -> int:
         wanted = set(keys)
         pages = self._client.get_paginator("list_multipart_uploads")

@@ -6,6 +6,7 @@ is completed as it is when its stream is closed, while boto3 takes it back.
 """
 
 import hashlib
+import io
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -46,6 +47,12 @@ class Writer(Protocol):
     def put(self, key: str, file: IO[bytes]) -> None:
         """Put what the file holds under the key; who looks there sees the old object, or this one whole."""
 
+    def copy(self, key: str, to: str) -> None:
+        """Put the object under another key as well."""
+
+    def delete(self, key: str) -> None:
+        """Remove an object; whether one that is not there is an error is the store's to say."""
+
     def abort_stale(self, keys: Sequence[str]) -> int:
         """Give up uploads to these keys that nobody will end any more; give how many there were."""
 
@@ -56,7 +63,7 @@ class Store:
     def __init__(self, location: Location, arrow: fs.FileSystem, writer: Writer | None = None) -> None:
         self._root = Location(location.scheme, location.bucket, "")
         self._arrow = arrow
-        self._writer = writer or _Streams(self)
+        self._writer = writer or _Streams(location.bucket, arrow)
 
     def at(self, key: str) -> Location:
         return Location(self._root.scheme, self._root.bucket, key)
@@ -70,7 +77,7 @@ class Store:
     def is_there(self) -> bool:
         """Whether there is such a bucket. Where this may not be asked, there is one."""
         try:
-            with self._explained("") as path:
+            with self.explained("") as path:
                 return self._arrow.get_file_info(path.rstrip("/")).type != fs.FileType.NotFound
         except StorageError:
             return True
@@ -111,7 +118,7 @@ class Store:
 
         One that is replaced by a longer one between the two requests this takes is cut at the old one's size.
         """
-        with self._explained(key) as path, self._arrow.open_input_file(path) as file:
+        with self.explained(key) as path, self._arrow.open_input_file(path) as file:
             size = file.size()
             return Larger(size) if size > most_bytes else file.read(size)
 
@@ -128,21 +135,32 @@ class Store:
                 digest.update(block)
         return digest.hexdigest()
 
+    def fetch(self, key: str, file: Path) -> None:
+        """Copy an object to a new local file. Raises FileNotFoundError where there is no such object, OSError of the disk."""
+        with self.stream(key) as stream, file.open("xb") as out:
+            while block := self._block_of(stream, key):
+                out.write(block)
+
     def put(self, key: str, file: Path) -> None:
         """Put a local file under the key; who looks there sees the old object, or this one whole."""
         with file.open("rb") as opened, self.explained(key):
             self._writer.put(key, opened)
 
+    def put_bytes(self, key: str, content: bytes) -> None:
+        """Put so much under the key, as `put` does."""
+        with io.BytesIO(content) as opened, self.explained(key):
+            self._writer.put(key, opened)
+
     def copy(self, key: str, to: str) -> None:
         """Copy an object within the store, without its bytes coming here."""
-        with self.explained(key) as path:
-            self._arrow.copy_file(path, f"{self._root.bucket}/{to}")
+        with self.explained(key):
+            self._writer.copy(key, to)
 
     def delete(self, key: str) -> None:
         """Remove an object, if it is there."""
         try:
-            with self.explained(key) as path:
-                self._arrow.delete_file(path)
+            with self.explained(key):
+                self._writer.delete(key)
         except FileNotFoundError:
             return
 
@@ -151,9 +169,10 @@ class Store:
         with self.explained(keys[0] if keys else ""):
             return self._writer.abort_stale(keys)
 
-    def output_stream(self, key: str) -> pa.NativeFile:
-        with self.explained(key) as path:
-            return self._arrow.open_output_stream(path, compression=None)
+    def _block_of(self, stream: pa.NativeFile, key: str) -> bytes:
+        with self.explained(key):
+            block: bytes = stream.read(_BLOCK)
+            return block
 
     def explained(self, key: str) -> "Explained":
         """Give the context in which errors about an object become ours; entered, it gives the path of pyarrow's."""
@@ -178,13 +197,23 @@ class Explained:
 class _Streams:
     """Puts objects through pyarrow. What breaks off half way may stand there cut short until it is put again."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, bucket: str, arrow: fs.FileSystem) -> None:
+        self._bucket = bucket
+        self._arrow = arrow
 
     def put(self, key: str, file: IO[bytes]) -> None:
-        with self._store.output_stream(key) as out:
+        with self._arrow.open_output_stream(self._path(key), compression=None) as out:
             while block := file.read(_BLOCK):
                 out.write(block)
+
+    def copy(self, key: str, to: str) -> None:
+        self._arrow.copy_file(self._path(key), self._path(to))
+
+    def delete(self, key: str) -> None:
+        self._arrow.delete_file(self._path(key))
+
+    def _path(self, key: str) -> str:
+        return f"{self._bucket}/{key}"
 
     def abort_stale(self, keys: Sequence[str]) -> int:
         return 0  # these stores drop what is not completed by themselves

@@ -81,12 +81,23 @@ def test_unfinished_uploads_of_these_keys_are_given_up_and_no_others(s3: S3Serve
 
 
 def test_copies_and_removals_stay_in_the_store(s3: S3Server, bucket: str) -> None:
-    s3.put(bucket, "a", b"1")
+    s3.put(bucket, "in/a", b"1")
     store = store_at(bucket)
-    store.copy("a", "b")
-    store.delete("a")
-    store.delete("a")
-    assert s3.keys(bucket) == ["b"]
+    store.copy("in/a", "out/b")
+    store.delete("in/a")
+    store.delete("in/a")
+    assert s3.keys(bucket) == ["out/b"]
+
+
+def test_an_object_is_fetched_whole_and_over_nothing(s3: S3Server, bucket: str, tmp_path: Path) -> None:
+    store = store_at(bucket)
+    store.put_bytes("a", b"1" * 9_000_000)
+    store.fetch("a", tmp_path / "a")
+    assert (tmp_path / "a").read_bytes() == b"1" * 9_000_000
+    with pytest.raises(FileExistsError):
+        store.fetch("a", tmp_path / "a")
+    with pytest.raises(FileNotFoundError):
+        store.fetch("b", tmp_path / "b")
 
 
 def test_a_bucket_that_is_not_there_is_for_somebody_to_mend(s3: S3Server, bucket: str) -> None:
