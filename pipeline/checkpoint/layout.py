@@ -11,11 +11,12 @@ from pathlib import Path
 from pipeline.checkpoint import disks, files
 from pipeline.checkpoint.ballast import Ballast
 from pipeline.core.errors import FullError, OutputError, StoppedError
+from pipeline.core.locations import Location
 
 # SQLite needs some room only to open a journal that was not closed.
 LEAST_FREE_BYTES = 16 * 1024 * 1024
 
-_OUR_NAMES = {"parts", "kept", "staged", "journal.db-wal", "mark", "job.json", "summary.json", "timeline.json"}
+_OUR_NAMES = {"parts", "kept", "staged", "outbox", "journal.db-wal", "mark", "job.json", "summary.json", "timeline.json"}
 _COMES_BACK = files.OUT_OF_SPACE | {errno.EIO}
 
 
@@ -23,20 +24,40 @@ _COMES_BACK = files.OUT_OF_SPACE | {errno.EIO}
 class Layout:
     """The places of one job. Paths are absolute; nothing here needs to exist.
 
-    `output` is a Parquet file, or a folder of them if `is_directory`. `folder` is the record.
+    `output` is a Parquet file, or a folder of them if `is_directory`; a location has no slash behind it, as a path has none.
+    `folder` is the record.
     """
 
-    output: Path
+    output: Path | Location
     is_directory: bool
     folder: Path
 
     @classmethod
-    def of(cls, output: Path, *, is_directory: bool, folder: Path | None = None) -> "Layout":
-        """Lay the record beside the output, as OUTPUT.rowcall, unless `folder` says where."""
+    def of(cls, output: Path | Location, *, is_directory: bool, folder: Path | None = None) -> "Layout":
+        """Lay the record beside the output, as OUTPUT.rowcall, unless `folder` says where: of an output in a store it has to."""
+        if isinstance(output, Location):
+            if folder is None:
+                raise ValueError(f"the record of {output} has to lie on a local disk")
+            return cls(output.parent.with_key(output.key.rstrip("/")), is_directory, Path(os.path.abspath(folder)))  # noqa: PTH100
         # Not resolve(): an output that is a symlink has to be seen as one.
         place = Path(os.path.abspath(output))  # noqa: PTH100
         beside = place.with_name(place.name + ".rowcall")
         return cls(place, is_directory, Path(os.path.abspath(folder)) if folder else beside)  # noqa: PTH100
+
+    @property
+    def anchor(self) -> Path:
+        """The folder that the names of input files on record are relative to."""
+        return self.folder.parent if isinstance(self.output, Location) else self.output.parent
+
+    @property
+    def outbox(self) -> Path:
+        """Finished output files that wait to be put into a store."""
+        return self.folder / "outbox"
+
+    @property
+    def written_to(self) -> Path:
+        """What new output files are written to the disk of: the output itself, or the outbox."""
+        return self.outbox if isinstance(self.output, Location) else self.output
 
     @property
     def lock(self) -> Path:
@@ -103,7 +124,8 @@ def make_folder(layout: Layout) -> None:
         except FileExistsError:
             _check_folder(layout)
         folder.chmod(0o700)
-        for inner in (layout.parts, layout.kept, layout.staged):
+        remote = isinstance(layout.output, Location)
+        for inner in (layout.parts, layout.kept, layout.staged, *([layout.outbox] if remote else [])):
             inner.mkdir(mode=0o700, exist_ok=True)
             if inner.is_symlink() or inner.stat().st_uid != os.geteuid():
                 raise OutputError(f"{inner}: is a symlink or belongs to another user; remove it and run again")
@@ -134,8 +156,9 @@ def _check_folder(layout: Layout) -> None:
 def preflight(layout: Layout, *, allow_network_disk: bool = False) -> None:
     """Prove that record and output can be written, synced and renamed here, before the first request is paid for.
 
-    Makes the output's parent folder. Raises OutputError where a person must change something, StoppedError where the
-    disk is full or failing: the record is intact and the same command will do later.
+    Makes the output's parent folder. Of an output in a store see Shelf.prove_writable(). Raises OutputError where a person
+    must change something, StoppedError where the disk is full or failing: the record is intact and the same command will do
+    later.
     """
     kind = disks.file_system(layout.folder)
     if kind is not None and disks.is_network(kind) and not allow_network_disk:
@@ -145,7 +168,8 @@ def preflight(layout: Layout, *, allow_network_disk: bool = False) -> None:
         )
     check_output_kind(layout)
     Ballast(layout.ballast).put_down()  # a run that was killed left it, and this one may need its room
-    for folder in dict.fromkeys((layout.folder, layout.output.parent, *([layout.output] if layout.output.is_dir() else []))):
+    output = layout.written_to
+    for folder in dict.fromkeys((layout.folder, output.parent, *([output] if output.is_dir() else []))):
         try:
             folder.mkdir(parents=True, exist_ok=True)
             _check_space(folder)
@@ -155,8 +179,13 @@ def preflight(layout: Layout, *, allow_network_disk: bool = False) -> None:
 
 
 def check_output_kind(layout: Layout) -> None:
-    """Refuse an output name that is a symlink, or a folder where a file is meant, or the other way round."""
+    """Refuse an output name that is a symlink, or a folder where a file is meant, or the other way round.
+
+    In a store there are no folders, and whatever lies there is looked at by verify_output().
+    """
     output = layout.output
+    if isinstance(output, Location):
+        return
     if output.is_symlink():
         raise OutputError(f"{output}: is a symlink, which publishing would replace; give the real path in output.path")
     if not output.exists():

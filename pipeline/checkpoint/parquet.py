@@ -5,15 +5,18 @@ Without page checksums most flipped bits read back as silently wrong values; wit
 
 import io
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.core.errors import DamagedError
+
+if TYPE_CHECKING:
+    from pipeline.storage import AnyFile
 
 METADATA_KEY = "rowcall"
 
@@ -74,14 +77,15 @@ class Writer:
         self._waiting_bytes = self._waiting_rows = 0
 
 
-def read_rows(path: Path, start: int, stop: int, schema: pa.Schema | None = None) -> Iterator[pa.RecordBatch]:
+def read_rows(path: "AnyFile", start: int, stop: int, schema: pa.Schema | None = None) -> Iterator[pa.RecordBatch]:
     """Read rows start..stop-1 of a file in bounded batches, checking the page checksums.
 
-    Only the columns of `schema` are read, if one is given, and conformed to it. Raises DamagedError for whatever is unreadable.
+    Only the columns of `schema` are read, if one is given, and conformed to it. Raises DamagedError for whatever is unreadable,
+    and of a file in a store also what storage.trouble gives.
     """
     try:
-        with pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False) as file:
-            yield from _read(file, start, stop, schema)
+        with _opened(path) as file:
+            yield from _read(file, start, stop, schema, by_group=not isinstance(path, Path))
     except _UNREADABLE as error:
         raise DamagedError(f"{path}: cannot be read back ({_one_line(error)})") from error
 
@@ -95,10 +99,10 @@ def can_hold(field: "pa.Field[Any]") -> bool:
     return True
 
 
-def facts(path: Path) -> tuple[int, dict[str, object]] | None:
+def facts(path: "AnyFile") -> tuple[int, dict[str, object]] | None:
     """Give a file's number of rows and its metadata of ours (empty if it has none); None if its footer cannot be read."""
     try:
-        with pq.ParquetFile(path) as file:
+        with _opened(path) as file:
             stored = (file.metadata.metadata or {}).get(METADATA_KEY.encode())
             metadata = orjson.loads(stored) if stored else {}
             return file.metadata.num_rows, metadata if isinstance(metadata, dict) else {}
@@ -106,13 +110,29 @@ def facts(path: Path) -> tuple[int, dict[str, object]] | None:
         return None
 
 
-def _read(file: pq.ParquetFile, start: int, stop: int, schema: pa.Schema | None) -> Iterator[pa.RecordBatch]:
+@contextmanager
+def _opened(path: "AnyFile") -> Iterator[pq.ParquetFile]:
+    if isinstance(path, Path):
+        with pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False) as file:
+            yield file
+    else:
+        # What a row group's columns need is fetched at once there: each request takes longer than the bytes.
+        with path.arrow() as opened, pq.ParquetFile(opened, page_checksum_verification=True, pre_buffer=True) as file:
+            yield file
+
+
+def _read(file: pq.ParquetFile, start: int, stop: int, schema: pa.Schema | None, *, by_group: bool) -> Iterator[pa.RecordBatch]:
     groups, first, size = _overlapping(file, start, stop)
     at = first
     columns = None if schema is None or len(schema) == len(file.schema_arrow) else schema.names
-    # In this thread: with Arrow's own, one for each core, export took 119 -> 189 MB, and as much CPU.
-    batches = file.iter_batches(batch_size=size, row_groups=groups, columns=columns, use_threads=False) if groups else ()
-    for batch in batches:
+    # What is fetched ahead is held until the next call: of a whole file it would be all of it.
+    calls = [[each] for each in groups] if by_group else [groups] if groups else []
+    for batch in (
+        # In this thread: with Arrow's own, one for each core, export took 119 -> 189 MB, and as much CPU.
+        each
+        for some in calls
+        for each in file.iter_batches(batch_size=size, row_groups=some, columns=columns, use_threads=False)
+    ):
         low, high = max(start - at, 0), min(stop - at, batch.num_rows)
         at += batch.num_rows
         if low < high:

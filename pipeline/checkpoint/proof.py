@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from math import isclose
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -18,6 +18,9 @@ from pipeline.checkpoint.schema import outcomes_of
 from pipeline.core.errors import DamagedError
 from pipeline.core.tally import Tally
 from pipeline.core.types import Outcome, Part
+
+if TYPE_CHECKING:
+    from pipeline.storage import AnyFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,7 @@ def part_files(layout: Layout) -> Iterator[tuple[str, Found]]:
                 yield str(said["record"]), Found(path, part, int(name[2]), dict(said["tally"]), job)  # type: ignore[call-overload]
 
 
-def read_back(path: Path, first: int, part: Part, schema: pa.Schema) -> Iterator[Outcome]:
+def read_back(path: "AnyFile", first: int, part: Part, schema: pa.Schema) -> Iterator[Outcome]:
     """Read the outcomes of a part from a file, up to where it is damaged."""
     at = part.start
     with suppress(DamagedError, pa.ArrowException):

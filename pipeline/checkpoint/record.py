@@ -20,6 +20,7 @@ from pipeline.checkpoint.entries import OutputFile, PartEntry, PartState, Starte
 from pipeline.checkpoint.files import Steps, no_steps
 from pipeline.checkpoint.layout import Layout
 from pipeline.checkpoint.mark import Mark
+from pipeline.checkpoint.shelf import Notice, unheard
 from pipeline.core.errors import ConfigError, DamagedError, FullError, MismatchError, StoppedError
 from pipeline.core.parts import runs
 from pipeline.core.tally import Tally
@@ -32,7 +33,9 @@ if TYPE_CHECKING:
 MOST_PARTS = 999_999
 
 
-def open_record(layout: Layout, *, create: bool, read_only: bool = False, steps: Steps = no_steps) -> "Record":
+def open_record(
+    layout: Layout, *, create: bool, read_only: bool = False, steps: Steps = no_steps, notice: Notice = unheard
+) -> "Record":
     """Open the record in `layout.folder`, which exists, and bring it into order; with `create` make it if there is none.
 
     `read_only` is for readers: nothing is written but what SQLite's own recovery needs. Raises MismatchError where there
@@ -41,7 +44,7 @@ def open_record(layout: Layout, *, create: bool, read_only: bool = False, steps:
     """
     book = recovery.open_book(layout, create=create, step=steps)
     try:
-        rescued = 0 if read_only else recovery.recover(book, layout)
+        rescued = 0 if read_only else recovery.recover(book, layout, notice)
     except BaseException:
         book.journal.close()
         raise

@@ -13,6 +13,7 @@ from pipeline.checkpoint.entries import PartEntry
 from pipeline.checkpoint.files import Steps
 from pipeline.checkpoint.journal import JournalFile
 from pipeline.checkpoint.layout import Layout
+from pipeline.checkpoint.shelf import Notice, shelf_of
 from pipeline.core.errors import DamagedError, MismatchError, StoppedError
 from pipeline.core.parts import rows_in
 
@@ -53,19 +54,19 @@ def open_book(layout: Layout, *, create: bool, step: Steps) -> Book:
     return book
 
 
-def recover(book: Book, layout: Layout) -> int:
+def recover(book: Book, layout: Layout, notice: Notice) -> int:
     """Bring the record into order for a run; give how many rows were taken in from rescue files.
 
     Finishes a publish that was broken off, proves that sealed parts are whole, removes what a crash left behind.
     """
     rescued = rescue.take_in(book, layout)
     try:
-        announced.finish_announced(book, layout)
+        announced.finish_announced(book, layout, notice)
         for entry in book.parts:
             if entry.state == "sealed":
                 sealing.check(book, layout, entry)
         _remove_orphans(book, layout)
-        announced.remove_leftovers(book, layout)
+        shelf_of(layout).clear(book)
         job_file.remove_leftovers(layout)
     except OSError as error:
         raise StoppedError(

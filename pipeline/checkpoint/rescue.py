@@ -61,14 +61,14 @@ def _candidates(layout: Layout, record: str) -> list[Path]:
     elsewhere = f"rescue-{record}-{os.getpid()}.jsonl"
     return [
         layout.folder / f"rescue-{os.getpid()}.jsonl",
-        layout.output.parent / elsewhere,
+        layout.anchor / elsewhere,
         *(folder / elsewhere for folder in _for_temporary_files()),
     ]
 
 
 def _found(layout: Layout, record: str) -> Iterator[Path]:
     yield from sorted(layout.folder.glob("rescue-*.jsonl"))
-    for folder in dict.fromkeys((layout.output.parent, *_for_temporary_files())):
+    for folder in dict.fromkeys((layout.anchor, *_for_temporary_files())):
         yield from sorted(folder.glob(f"rescue-{record}-*.jsonl"))
 
 

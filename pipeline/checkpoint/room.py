@@ -73,7 +73,7 @@ class Room:
 
     def _folders(self) -> Iterator[tuple[Path, int]]:
         """Give each disk's folder with the bytes a run may yet have to write there before it can stop."""
-        record, output = self._layout.folder, self._layout.output.parent
+        record, output = self._layout.folder, self._layout.written_to.parent
         # Sealing writes the open parts once more before it drops them.
         yield record, self._record.open_bytes() + self._in_flight
         if output.stat().st_dev != record.stat().st_dev:

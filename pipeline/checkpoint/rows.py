@@ -14,7 +14,9 @@ from pipeline.checkpoint.book import CHUNK_ROWS, Book
 from pipeline.checkpoint.entries import OutputFile, PartEntry, StoredJob
 from pipeline.checkpoint.layout import Layout
 from pipeline.checkpoint.schema import Arrays, joined, outcomes_of, overlaid, stored_arrays
+from pipeline.checkpoint.shelf import Shelf, Stamp, shelf_of
 from pipeline.core.errors import DamagedError, MismatchError
+from pipeline.core.locations import Location
 from pipeline.core.tally import Tally
 from pipeline.core.types import RESULT_COLUMNS, Outcome
 
@@ -75,9 +77,10 @@ def published_batches(book: Book, layout: Layout, columns: Sequence[str]) -> Ite
     job = job_of(book)
     names = [each for each in RESULT_COLUMNS if each in columns]  # in the file's order, as they are read
     schema = pa.schema([job.output_schema.field(job.prefix + each) for each in names])
+    shelf = shelf_of(layout)
     for file in sorted(book.outputs.values(), key=lambda each: each.name):
-        check_unchanged(layout, file)
-        for batch in parquet.read_rows(output_path(layout, file), 0, file.rows, schema):
+        _check_unchanged(shelf, file)
+        for batch in parquet.read_rows(shelf.readable(file), 0, file.rows, schema):
             yield pa.RecordBatch.from_arrays(batch.columns, names=names)
 
 
@@ -86,8 +89,9 @@ def _file_batches(book: Book, layout: Layout, entry: PartEntry, schema: pa.Schem
     if entry.file is not None:
         return parquet.read_rows(layout.parts / entry.file.name, 0, len(entry.part), schema)
     file, first = _output_place(book, layout, entry)
-    check_unchanged(layout, file)
-    return parquet.read_rows(output_path(layout, file), first, first + len(entry.part), schema)
+    shelf = shelf_of(layout)
+    _check_unchanged(shelf, file)
+    return parquet.read_rows(shelf.readable(file), first, first + len(entry.part), schema)
 
 
 def _output_place(book: Book, layout: Layout, entry: PartEntry) -> tuple[OutputFile, int]:
@@ -98,28 +102,22 @@ def _output_place(book: Book, layout: Layout, entry: PartEntry) -> tuple[OutputF
     raise DamagedError(f"{layout.folder}: part {entry.part.id} counts as published, but the record names no output file for it")
 
 
-def output_path(layout: Layout, file: OutputFile) -> Path:
-    return layout.output / file.name if layout.is_directory else layout.output
-
-
-def check_unchanged(layout: Layout, file: OutputFile) -> None:
+def _check_unchanged(shelf: Shelf, file: OutputFile) -> None:
     """See that an output file is the one that was verified when the record was opened."""
-    path = output_path(layout, file)
-    try:
-        seen = path.stat()
-    except OSError as error:
-        raise gone(layout, path) from error
-    if (seen.st_size, seen.st_mtime_ns, seen.st_ino) != (file.size, file.mtime_ns, file.inode):
-        raise changed(layout, path)
+    seen = shelf.stamp(file.name)
+    if seen is None:
+        raise gone(shelf.place(file.name))
+    if seen != Stamp(file.size, file.mtime_ns, file.inode):
+        raise changed(shelf.place(file.name))
 
 
-def gone(layout: Layout, path: Path) -> MismatchError:
-    return MismatchError(f"{path}: the finished job's output is missing; put it back, or ask every row again with --fresh")
+def gone(place: Path | Location) -> MismatchError:
+    return MismatchError(f"{place}: the finished job's output is missing; put it back, or ask every row again with --fresh")
 
 
-def changed(layout: Layout, path: Path) -> MismatchError:
+def changed(place: Path | Location) -> MismatchError:
     return MismatchError(
-        f"{path}: the finished job's output was changed since it was written; put the original back, "
+        f"{place}: the finished job's output was changed since it was written; put the original back, "
         "or ask every row again with --fresh"
     )
 

@@ -12,11 +12,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import orjson
 import pyarrow as pa
 
-from pipeline.checkpoint import files, job_file, mark, progress_file, proof, rows, sealing
+from pipeline.checkpoint import job_file, mark, progress_file, proof, rows, sealing
 from pipeline.checkpoint import outcomes as codec
 from pipeline.checkpoint.book import ANNOUNCED, COMMITTED, JOB, RECORD
 from pipeline.checkpoint.entries import Announced, OutputFile, PartEntry, StoredFile, StoredJob, StoredRun
@@ -24,10 +25,14 @@ from pipeline.checkpoint.layout import Layout
 from pipeline.checkpoint.proof import Found
 from pipeline.checkpoint.recovery import is_copy, lost_journal
 from pipeline.checkpoint.salvage import Salvage, log_of
+from pipeline.checkpoint.shelf import shelf_of
 from pipeline.checkpoint.tiling import tiled
 from pipeline.core.errors import DamagedError
 from pipeline.core.tally import Tally
 from pipeline.core.types import Outcome, Part, Reply
+
+if TYPE_CHECKING:
+    from pipeline.storage import AnyFile
 
 _MOST_ENTRIES = 1_000_000  # of parts, input files, runs
 _MOST_ROWS = 10_000_000_000
@@ -79,11 +84,13 @@ def survey(layout: Layout, salvage: Salvage) -> Survey:
 class _Surveyor:
     def __init__(self, layout: Layout, salvage: Salvage) -> None:
         self._layout = layout
+        self._shelf = shelf_of(layout)
         self._salvage = salvage
         self._meta = dict(salvage.rows("meta", ANNOUNCED + 1))
         self._beside = job_file.read(layout)
         self._found = list(proof.part_files(layout))
         self._gain = 0  # rows that files bring back and the journal had lost
+        self._standing: set[str] = set()  # output files that were read and are as on record
         self._torn = 0  # rows of damaged parts that are not proven
         # The output is on record in job.json alone: the journal has lost the commits of a publish.
         self._rolled_back = False
@@ -129,7 +136,7 @@ class _Surveyor:
             replace(StoredRun(**orjson.loads(body)), id=number)
             for number, (_, body) in enumerate(salvage.rows("runs", _MOST_ENTRIES))
         ]
-        if (it.job is None or not it.files) and (self._found or self._layout.output.exists() or self._last_row >= 0):
+        if (it.job is None or not it.files) and (self._found or self._shelf.exists() or self._last_row >= 0):
             raise self._hopeless("what was asked")
         return it
 
@@ -145,7 +152,7 @@ class _Surveyor:
         if beside is not None and {each.name for each in beside.outputs} != {each.name for each in stored}:
             # An older job.json, put back from a copy, knows less and not more.
             more = {each.name for each in beside.outputs} > {each.name for each in stored}
-            self._rolled_back = more and all(self._stands(each) for each in beside.outputs)
+            self._rolled_back = more and len(self._shelf.matching(beside.outputs)) == len(beside.outputs)
             if self._rolled_back or self._salvage.faults:
                 it.outputs = list({each.name: each for each in [*beside.outputs, *stored]}.values())
         if self._rolled_back:
@@ -274,15 +281,17 @@ class _Surveyor:
             tally.add(new)
         return tally
 
-    def _place_of(self, entry: PartEntry) -> tuple[Path, int]:
+    def _place_of(self, entry: PartEntry) -> tuple["AnyFile", int]:
         """Give the file that holds a part, and the part's first row in it. Raises MismatchError if the output was changed."""
         if entry.file is not None:
             return self._layout.parts / entry.file.name, 0
         for file in self._it.outputs:
             if file.part is None or file.part == entry.part.id:
-                if not self._stands(file):
-                    raise rows.changed(self._layout, rows.output_path(self._layout, file))
-                return rows.output_path(self._layout, file), entry.part.start if file.part is None else 0
+                if file.name not in self._standing:
+                    self._standing |= self._shelf.matching([file])
+                if file.name not in self._standing:
+                    raise rows.changed(self._shelf.place(file.name))
+                return self._shelf.readable(file), entry.part.start if file.part is None else 0
         raise self._hopeless(f"where part {entry.part.id} was published")
 
     def _conclude(self) -> None:
@@ -304,10 +313,6 @@ class _Surveyor:
             journals = [self._layout.journal, log_of(self._layout.journal)]
             it.aside = [each for each in journals if each.exists()]
             it.aside += [each for each in sorted(sealing.names(self._layout)) if each.name not in named]
-
-    def _stands(self, file: OutputFile) -> bool:
-        path = rows.output_path(self._layout, file)
-        return path.is_file() and path.stat().st_size == file.size and files.sha256_of(path) == file.sha256
 
     def _hopeless(self, what: str) -> DamagedError:
         return DamagedError(

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline.cli.loading import quickly
-from pipeline.cli.options import ONE_A_LINE, volume_options
+from pipeline.cli.options import FILE, ONE_A_LINE, TABLE, volume_options
 from pipeline.cli.say import say
+from pipeline.core.locations import Location
 from pipeline.jobs.evaluate_extra import check_installed
 
 if TYPE_CHECKING:
     from pipeline.core.scores import Comparison, Evaluation
 
 GATE_BROKEN = 1
-_PATH = click.Path(path_type=Path)
 
 
 def _split(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
@@ -29,8 +29,8 @@ def _split(context: click.Context, parameter: click.Parameter, values: tuple[str
 
 
 @click.command("evaluate")
-@click.argument("target", metavar="OUTPUT", type=_PATH)
-@click.argument("other", metavar="[OTHER]", required=False, type=_PATH)
+@click.argument("target", metavar="OUTPUT", type=TABLE)
+@click.argument("other", metavar="[OTHER]", required=False, type=TABLE)
 @click.option(
     "--reference",
     "references",
@@ -76,17 +76,17 @@ def _split(context: click.Context, parameter: click.Parameter, values: tuple[str
     show_default=True,
     help="Rows that failed, were refused, cut off or empty: count as an empty answer, or leave out. Both are shown.",
 )
-@click.option("-o", "--output", type=_PATH, metavar="FILE", help="Write the rows with their scores: .parquet, .csv or .jsonl.")
+@click.option("-o", "--output", type=FILE, metavar="FILE", help="Write the rows with their scores: .parquet, .csv or .jsonl.")
 @click.option("--csv-safe", is_flag=True, help="Put ' before CSV cells that a spreadsheet would run as a formula, such as =1+1.")
 @click.option(
     "--json",
     "json_file",
-    type=_PATH,
+    type=FILE,
     metavar="FILE",
     envvar="ROWCALL_EVALUATE_JSON",
     help="Write all figures as JSON; - is standard output.",
 )
-@click.option("--report", type=_PATH, metavar="FILE", help="Write a page to look at: figures, plots, rows.")
+@click.option("--report", type=FILE, metavar="FILE", help="Write a page to look at: figures, plots, rows.")
 @click.option(
     "--gate",
     "gates",
@@ -99,7 +99,13 @@ def _split(context: click.Context, parameter: click.Parameter, values: tuple[str
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the bootstrap's draws.")
 @volume_options
 def command(
-    target: Path, other: Path | None, json_file: Path | None, report: Path | None, verbose: int, quiet: bool, **asked: Any
+    target: Path | Location,
+    other: Path | Location | None,
+    json_file: Path | None,
+    report: Path | None,
+    verbose: int,
+    quiet: bool,
+    **asked: Any,
 ) -> None:
     """Score the completions of OUTPUT against a reference column, each score with its 95 % interval.
 

@@ -5,14 +5,14 @@ from pathlib import Path
 import click
 
 from pipeline.cli.loading import quickly
-from pipeline.cli.options import volume_options
+from pipeline.cli.options import FILE, JOB, volume_options
 from pipeline.cli.say import say
 from pipeline.observe.wording import count
 
 
 @click.command("export")
-@click.argument("target", metavar="CONFIG|OUTPUT", type=click.Path(path_type=Path))
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("target", metavar="CONFIG|OUTPUT", type=JOB)
+@click.argument("file", type=FILE)
 @click.option("--csv-safe", is_flag=True, help="Put ' before CSV cells that a spreadsheet would run as a formula, such as =1+1.")
 @volume_options
 def command(target: Path, file: Path, csv_safe: bool, verbose: int, quiet: bool) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 import click
 
 from pipeline.config import Config, Override, load_config, parse_set
+from pipeline.core.errors import ConfigError
+from pipeline.core.locations import Location, is_remote
 from pipeline.version import __version__
 
 Decorator = Callable[[Callable[..., None]], Callable[..., None]]
@@ -35,6 +37,37 @@ class _OneALine(click.types.StringParamType):
 ONE_A_LINE = _OneALine()
 
 
+class _Path(click.Path):
+    """A local path. A location, of which it would make s3:/bucket/key, is refused with what the user can do instead."""
+
+    def __init__(self, instead: str) -> None:
+        super().__init__(path_type=Path)
+        self._instead = instead
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
+        if isinstance(value, str) and is_remote(value):
+            raise ConfigError(f"{value}: {self._instead}")
+        return super().convert(value, parameter, context)
+
+
+class _Place(click.Path):
+    """A local path, or a location in a store."""
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
+        if not isinstance(value, str) or not is_remote(value):
+            return super().convert(value, parameter, context)
+        try:
+            return Location.parse(value)
+        except ValueError as error:
+            raise ConfigError(f"{value}: {error}") from None
+
+
+CONFIG = _Path("a config is read from a local disk; copy it there")
+JOB = _Path("an output in a store has its record elsewhere; name the job's config, whose checkpoint.dir says where")
+FILE = _Path("this is written to a local disk only; give a local path, and copy it from there")
+TABLE = _Place(path_type=Path)
+
+
 def _refuse_key(context: click.Context, parameter: click.Parameter, value: str | None) -> None:
     if value is not None:
         raise click.UsageError(
@@ -47,7 +80,7 @@ def job_options(verb: Callable[..., None]) -> Callable[..., None]:
     """Add what `run` and `check` share. They win over the config, and --set wins over them."""
     for add in reversed(
         (
-            click.argument("config", required=False, type=click.Path(path_type=Path)),
+            click.argument("config", required=False, type=CONFIG),
             click.option(
                 "-i", "--input", multiple=True, type=ONE_A_LINE, metavar="PATH", help="File, folder or glob to read; repeatable."
             ),

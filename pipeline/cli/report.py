@@ -6,14 +6,14 @@ from pathlib import Path
 import click
 
 from pipeline.cli.loading import quickly
-from pipeline.cli.options import ONE_A_LINE, volume_options
+from pipeline.cli.options import FILE, JOB, ONE_A_LINE, volume_options
 from pipeline.cli.say import say
 from pipeline.observe.wording import count
 
 
 @click.command("report")
-@click.argument("target", metavar="CONFIG|OUTPUT", type=click.Path(path_type=Path))
-@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.argument("target", metavar="CONFIG|OUTPUT", type=JOB)
+@click.argument("file", required=False, type=FILE)
 @click.option(
     "--reference",
     "references",

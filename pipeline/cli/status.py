@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline.cli.loading import quickly
-from pipeline.cli.options import volume_options
+from pipeline.cli.options import JOB, volume_options
 from pipeline.cli.say import say
 from pipeline.core.redact import harmless
 from pipeline.core.tally import Summary
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command("status")
-@click.argument("target", metavar="CONFIG|OUTPUT", type=click.Path(path_type=Path))
+@click.argument("target", metavar="CONFIG|OUTPUT", type=JOB)
 @click.option("--json", "as_json", is_flag=True, envvar="ROWCALL_STATUS_JSON", help="Print the summary as JSON.")
 @click.option("--verify", is_flag=True, help="Read output and sealed parts back and prove row count, order and checksums.")
 @volume_options

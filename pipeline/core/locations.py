@@ -74,6 +74,9 @@ class Location:
     def __truediv__(self, name: str) -> "Location":
         return Location(self.scheme, self.bucket, f"{self.folder.key}{name}")
 
+    def with_key(self, key: str) -> "Location":
+        return Location(self.scheme, self.bucket, key)
+
     def with_name(self, name: str) -> "Location":
         return self.parent / name
 

@@ -14,7 +14,6 @@ from pipeline.checkpoint.record import Record
 from pipeline.config import Config
 from pipeline.core.errors import MismatchError, SourceError
 from pipeline.core.types import Reply
-from pipeline.jobs.input_files import anchor_of
 from pipeline.sources.album import (
     IMAGE,
     Album,
@@ -73,7 +72,7 @@ def album_of(layout: Layout, id_: int) -> Path:
 
 def index_of(layout: Layout, id_: int) -> Index:
     """Give an album as the source reads it; it was made from nothing but a listing, so it is its own original."""
-    return Index(album_of(layout, id_), album_of(layout, id_), anchor_of(layout))
+    return Index(album_of(layout, id_), album_of(layout, id_), layout.anchor)
 
 
 def join_pictures(
@@ -84,7 +83,7 @@ def join_pictures(
     Raises MismatchError for a picture that has another size than when a reply to it was recorded.
     """
     stored = record.files()
-    known, anchor = _known(stored, layout), anchor_of(layout)
+    known, anchor = _known(stored, layout), layout.anchor
     seen = compare(known, found, anchor)
     _heed_moved(known, seen)
     _heed_changed(record, layout, stored, known, seen)
@@ -102,12 +101,12 @@ def join_pictures(
 
 def gone(record: Record, layout: Layout, found: Sequence[PictureFolder]) -> int:
     """Count the pictures that joined and are not there any more."""
-    return compare(_known(record.files(), layout), found, anchor_of(layout)).gone
+    return compare(_known(record.files(), layout), found, layout.anchor).gone
 
 
 def have_changed(record: Record, layout: Layout, found: Sequence[PictureFolder]) -> bool:
     """Tell whether any picture that joined is gone or has another size."""
-    seen = compare(_known(record.files(), layout), found, anchor_of(layout))
+    seen = compare(_known(record.files(), layout), found, layout.anchor)
     return bool(seen.gone or seen.changed.true_count)
 
 

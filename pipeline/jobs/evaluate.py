@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from pipeline.checkpoint.layout import Layout
 from pipeline.core.errors import ConfigError
+from pipeline.core.locations import Location
 from pipeline.core.scores import Comparison, Evaluation, Rule, Table
 from pipeline.evaluate import cells
 from pipeline.evaluate.catalogue import metrics_named
@@ -31,8 +32,8 @@ Seen = Callable[[int], object]
 class Asked:
     """What a user asks of an evaluation, as the command's options have it."""
 
-    target: Path
-    other: Path | None = None
+    target: Path | Location
+    other: Path | Location | None = None
     references: Sequence[str] = ()
     metrics: Sequence[str] = ("exact", "f1")
     tokenize: str | None = None
@@ -128,13 +129,17 @@ def _two(a: OpenTable, b: OpenTable, plan: Plan, asked: Asked, seen: Seen, now: 
     return result
 
 
-def _told_apart(a: Table, b: Table, in_a: Path, in_b: Path) -> tuple[Table, Table]:
+def _told_apart(a: Table, b: Table, in_a: Path | Location, in_b: Path | Location) -> tuple[Table, Table]:
     """Give both tables with names that differ: last night's captions.parquet and tonight's lie in other folders."""
-    if a.name != b.name or in_a.resolve() == in_b.resolve():
+    parts_a, parts_b = _parts(in_a), _parts(in_b)
+    if a.name != b.name or parts_a == parts_b:
         return a, b
-    parts_a, parts_b = in_a.resolve().parts, in_b.resolve().parts
     depth = next(at for at in range(1, max(len(parts_a), len(parts_b)) + 1) if parts_a[-at:] != parts_b[-at:])
     return replace(a, name="/".join(parts_a[-depth:])), replace(b, name="/".join(parts_b[-depth:]))
+
+
+def _parts(place: Path | Location) -> tuple[str, ...]:
+    return tuple(str(place).split("/")) if isinstance(place, Location) else place.resolve().parts
 
 
 # -- what is written
@@ -161,10 +166,10 @@ def _check_kind(output: Path, *, csv_safe: bool) -> None:
         raise ConfigError(f"{output}: --csv-safe is for .csv alone; no spreadsheet runs what is in {output.suffix}")
 
 
-def _check_place(output: Path, scored: Sequence[Path]) -> None:
+def _check_place(output: Path, scored: Sequence[Path | Location]) -> None:
     """Refuse to write into what is scored, or over any job's output: that is paid for, and the record's only copy."""
     place = output.resolve()
-    for each in (file.resolve() for file in scored):
+    for each in (file.resolve() for file in scored if isinstance(file, Path)):
         if place.is_relative_to(each) or place.is_relative_to(each.with_name(f"{each.name}.rowcall")):
             raise ConfigError(f"{output}: is what is to be scored, or lies in it; write to another place")
     for each in (place, place.parent):

@@ -17,7 +17,7 @@ from pipeline.core.errors import BadRowError, InputChangedError, MismatchError, 
 from pipeline.core.interfaces import ReadSlice, Render
 from pipeline.core.types import Prompt, Row
 from pipeline.jobs import albums
-from pipeline.jobs.input_files import anchor_of, key_in
+from pipeline.jobs.input_files import key_in
 from pipeline.sources import (
     CsvOptions,
     FileIdentity,
@@ -176,7 +176,7 @@ def as_parquet(path: AnyFile, layout: Layout, id_: int) -> AnyFile | Index:
         case "parquet":
             return path
         case "tar" if isinstance(path, Path):
-            return Index(staged, path, anchor_of(layout))
+            return Index(staged, path, layout.anchor)
     return staged
 
 

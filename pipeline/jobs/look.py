@@ -8,13 +8,13 @@ from pathlib import Path
 import pyarrow as pa
 
 from pipeline.checkpoint import progress_file
-from pipeline.checkpoint.announced import MANIFEST
 from pipeline.checkpoint.entries import StoredJob, StoredRun
 from pipeline.checkpoint.layout import Layout
 from pipeline.checkpoint.lock import hold
 from pipeline.checkpoint.publish import manifest_stands, verify_output
 from pipeline.checkpoint.record import Record, open_record
 from pipeline.checkpoint.repair import way_on
+from pipeline.checkpoint.shelf import MANIFEST, shelf_of
 from pipeline.config import load_config
 from pipeline.core.errors import BusyError, ConfigError, DamagedError, MismatchError
 from pipeline.core.tally import Tally, Traffic, summarize
@@ -140,9 +140,8 @@ def _from_record(record: Record, layout: Layout, *, verify: bool) -> Standing:
         except MismatchError as error:
             raise DamagedError(str(error)) from None
         if not manifest_stands(record):
-            raise DamagedError(
-                f"{layout.output / MANIFEST}: is missing or does not list the output's files; `rowcall run` writes it anew"
-            )
+            place = shelf_of(layout).place(MANIFEST)
+            raise DamagedError(f"{place}: is missing or does not list the output's files; `rowcall run` writes it anew")
     runs = tuple(record.runs())
     said = (progress_file.read(layout) or {}).get("live")
     credits_ = said.get("credits") if isinstance(said, dict) else None
@@ -207,7 +206,8 @@ def refuse_own(record: Record, layout: Layout, file: Path) -> None:
     place = file.resolve()
     files = [file_of(each, layout) for each in record.files() if each.kind is None]
     inputs_of_it = {each.resolve() for each in files if isinstance(each, Path)}
-    if place in inputs_of_it or any(place.is_relative_to(each.resolve()) for each in (layout.output, layout.folder)):
+    places = (each.resolve() for each in (layout.output, layout.folder) if isinstance(each, Path))
+    if place in inputs_of_it or any(place.is_relative_to(each) for each in places):
         raise ConfigError(f"{file}: belongs to the job itself; write to another place")
 
 

@@ -18,8 +18,7 @@ def local(place: Path | Location, key: str) -> Path:
 
 def layout_of(config: Config) -> Layout:
     """Give where the job's output and record lie."""
-    output = local(config.output.place, "output.path")
-    return Layout.of(output, is_directory=config.output.is_directory, folder=config.checkpoint.dir)
+    return Layout.of(config.output.place, is_directory=config.output.is_directory, folder=config.checkpoint.dir)
 
 
 def refuse_if_running(config: Config) -> None:

@@ -13,6 +13,7 @@ from pipeline.checkpoint import parquet, timeline_file
 from pipeline.checkpoint.entries import PICTURES, StoredJob, StoredRun
 from pipeline.checkpoint.layout import Layout
 from pipeline.checkpoint.record import Record
+from pipeline.checkpoint.shelf import shelf_of
 from pipeline.config import load_config
 from pipeline.core.captions import CaptionChecks
 from pipeline.core.errors import ConfigError
@@ -75,14 +76,17 @@ def make_report(
 
 def _names(job: StoredJob, record: Record, layout: Layout) -> set[str]:
     """Give the names that this job's output may bear: by its facts as they stand, and as they were when a file was written."""
-    paths = [layout.output / each.name if layout.is_directory else layout.output for each in record.outputs]
-    said = [parquet.facts(each) for each in paths[:1]]
+    shelf = shelf_of(layout)
+    said = [parquet.facts(shelf.readable(each)) for each in record.outputs[:1]]
     return {digest(job.fingerprint), *(str(each[1].get("job")) for each in said if each is not None)}
 
 
 def place_beside(layout: Layout) -> Path:
-    """Give where a job's page goes unless told otherwise: captions.parquet -> captions.html beside it."""
-    output = layout.output
+    """Give where a job's page goes unless told otherwise: captions.parquet -> captions.html beside it.
+
+    Of an output in a store it goes beside the record.
+    """
+    output = layout.anchor / layout.output.name
     return output.with_name(output.name + ".html") if layout.is_directory else output.with_suffix(".html")
 
 

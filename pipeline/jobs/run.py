@@ -16,6 +16,7 @@ from pipeline.checkpoint.publish import manifest_stands, publish, set_aside, ver
 from pipeline.checkpoint.record import Record, open_record
 from pipeline.checkpoint.repair import Repaired, repair, way_on
 from pipeline.checkpoint.schema import output_schema
+from pipeline.checkpoint.shelf import shelf_of
 from pipeline.config.facts import redacted
 from pipeline.core.errors import ConfigError, MismatchError, RowcallError, SourceError, StoppedError, UnfinishedError
 from pipeline.core.interfaces import Observer
@@ -80,13 +81,14 @@ class _Execution:
         make_folder(self._layout)
         with hold(self._layout):
             preflight(self._layout, allow_network_disk=config.checkpoint.allow_network_disk)
+            shelf_of(self._layout).prove_writable()
             if job.repair:
                 self._repair()
             return self._with_lock(endpoint, found)
 
     def _with_lock(self, endpoint: Endpoint, found: Found) -> Summary:
         with way_on(self._layout), self._read, ExitStack() as stack:
-            record = open_record(self._layout, create=True)
+            record = open_record(self._layout, create=True, notice=self._observer.notice)
             stack.callback(record.close)
             if record.rescued:
                 self._observer.notice(f"{record.rescued} replies that an earlier run could not record were taken in")
@@ -106,7 +108,7 @@ class _Execution:
         )
 
     def _start_over(self, found: Found) -> None:
-        if not self._layout.has_record and not self._layout.output.exists():
+        if not self._layout.has_record and not shelf_of(self._layout).exists():
             return
         # What would end the new job at once is found before the old one is taken from its place.
         if not found:
@@ -292,6 +294,7 @@ class _Execution:
                 "limit": self._job.limit,
                 "kept_under_changed_config": [each.id for each in record.runs() if each.note.get("keep_done")],
             },
+            notice=self._observer.notice,
         )
 
     def _finish(

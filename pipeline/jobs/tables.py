@@ -10,12 +10,15 @@ import pyarrow as pa
 
 from pipeline.checkpoint import parquet
 from pipeline.checkpoint.layout import Layout
+from pipeline.checkpoint.shelf import shelf_of
 from pipeline.core.errors import ConfigError, SourceError
+from pipeline.core.locations import Location
 from pipeline.core.scores import Table
 from pipeline.core.types import RESULT_COLUMNS
 from pipeline.jobs.look import export_batches, find_recorded
 from pipeline.observe.export import export
 from pipeline.sources import CsvOptions, ParquetSource, find, format_of, stage
+from pipeline.storage import store_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,15 +28,15 @@ class OpenTable:
     about: Table
     schema: pa.Schema
     batches: Callable[[Sequence[str]], Iterator[pa.RecordBatch]]
-    files: Sequence[Path]
+    files: Sequence[Path | Location]
 
 
 @contextmanager
-def open_table(target: Path, completion: str | None = None) -> Iterator[OpenTable]:
-    """Open a table by its path, or a job by its config; `completion` names the column of replies, None: as the job calls it.
+def open_table(target: Path | Location, completion: str | None = None) -> Iterator[OpenTable]:
+    """Open a table by its place, or a job by its config; `completion` names the column of replies, None: as the job calls it.
 
-    Text files, and the rows of a job that has no output yet, are made Parquet in a temporary folder first. Raises
-    SourceError for what cannot be read, ConfigError for what is no table or has no rows.
+    Text files, and the rows of a job that has no output yet, are made Parquet in a temporary folder first, and what lies in a
+    store is fetched to it. Raises SourceError for what cannot be read, ConfigError for what is no table or has no rows.
     """
     with tempfile.TemporaryDirectory(prefix="rowcall-") as room:
         named, readable = _files_of(target, Path(room))
@@ -66,16 +69,21 @@ def _reader(files: Sequence[Path], rows: int) -> Callable[[Sequence[str]], Itera
     return batches
 
 
-def _files_of(target: Path, room: Path) -> tuple[list[Path], list[Path]]:
+def _files_of(target: Path | Location, room: Path) -> tuple[Sequence[Path | Location], list[Path]]:
     """Give the files that a target names, and where they are readable as Parquet."""
+    if isinstance(target, Location):
+        return [target], _fetched(target, room)
     if target.suffix in (".yaml", ".yml") or not target.exists():
         if target.suffix not in (".yaml", ".yml") and not Layout.of(target, is_directory=target.suffix != ".parquet").has_record:
             raise SourceError(f"{target}: there is no such file or folder")
-        output = find_recorded(target).output
-        if not output.exists():
+        layout = find_recorded(target)
+        output = layout.output
+        if not shelf_of(layout).exists():
             exported = room / "rows.parquet"
             export(*export_batches(target, exported), exported)
             return [output], [exported]
+        if isinstance(output, Location):
+            return [output], _fetched(output, room)
         target = output
     found = find(str(target))
     if found.pictures or any(format_of(each) == "tar" for each in found.tables):
@@ -91,6 +99,21 @@ def _files_of(target: Path, room: Path) -> tuple[list[Path], list[Path]]:
             _stage(each, path)
         readable.append(path)
     return [target], readable
+
+
+def _fetched(place: Location, room: Path) -> list[Path]:
+    """Copy the Parquet files at a location to a local folder: each metric reads them anew."""
+    store = store_of(place)
+    found = [place.key] if store.info(place.key) else [key for key, _ in store.listed(place.folder.key)]
+    hidden = len(place.folder.key)  # as no reader of a folder takes what begins so for data
+    keys = [each for each in found if each.endswith(".parquet") and not each[hidden:].startswith((".", "_"))]
+    if not keys:
+        raise SourceError(f"{place}: no .parquet file is there; in a store only these can be scored")
+    files = []
+    for number, key in enumerate(keys):
+        files.append(room / f"table-{number:06d}.parquet")
+        store.fetch(key, files[-1])
+    return files
 
 
 def _prefix(schema: pa.Schema) -> str:
