@@ -154,6 +154,8 @@ class StoreShelf:
             with suppress(FileNotFoundError):
                 if self._store.sha256(place.key) == sha256:
                     return
+        with suppress(StorageError):  # neither a reader nor the next run is to take it for anybody's
+            self._store.delete(place.key)
         raise StoppedError(f"{place}: was put {TRIES} times, and each time something else was read back")
 
     def _holds(self, file: OutputFile) -> bool:

@@ -41,6 +41,13 @@ class RemoteDesk(Desk):
     def put(self, key: str, body: bytes = b"x") -> None:
         self.s3.put(self.bucket, key, body)
 
+    def run(self) -> None:
+        record = self.open()
+        try:
+            self.finish(record)
+        finally:
+            record.close()
+
     def moved_to(self, folder: Path) -> "RemoteDesk":
         desk = super().moved_to(folder)
         bucket = self.s3.make_bucket(f"bucket-{secrets.token_hex(6)}")
