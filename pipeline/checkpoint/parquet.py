@@ -13,10 +13,10 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.core.errors import DamagedError
+from pipeline.core.errors import DamagedError, RowcallError
 
 if TYPE_CHECKING:
-    from pipeline.storage import AnyFile
+    from pipeline.storage import AnyFile, RemoteFile
 
 METADATA_KEY = "rowcall"
 
@@ -87,7 +87,18 @@ def read_rows(path: "AnyFile", start: int, stop: int, schema: pa.Schema | None =
         with _opened(path) as file:
             yield from _read(file, start, stop, schema, by_group=not isinstance(path, Path))
     except _UNREADABLE as error:
+        if not isinstance(path, Path):
+            _refuse_as_store(path, error)
         raise DamagedError(f"{path}: cannot be read back ({_one_line(error)})") from error
+
+
+def _refuse_as_store(file: "RemoteFile", error: BaseException) -> None:
+    """Raise what an error means that is the store's, and says nothing about the file."""
+    from pipeline.storage import is_of_store, trouble
+
+    found = trouble(file, error) if is_of_store(error) else None
+    if isinstance(found, RowcallError):
+        raise found from error
 
 
 def can_hold(field: "pa.Field[Any]") -> bool:
