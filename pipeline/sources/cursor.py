@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.core.errors import SourceError
+from pipeline.core.errors import SourceError, StoppedError
 from pipeline.sources.footers import UNREADABLE, open_parquet, unreadable
 from pipeline.sources.input_file import InputFile
 from pipeline.sources.smalls import Smalls
@@ -99,8 +99,10 @@ class Cursor:
                     return first, _completed(batch, self._columns)
         except UNREADABLE as error:
             self.close()
-            file.check()  # a file overwritten in place reads as a broken one
-            raise unreadable(file.path, error) from error
+            meant = unreadable(file.path, error)
+            if not isinstance(meant, StoppedError):  # a store that is away need not be asked for another minute
+                file.check()  # a file overwritten in place reads as a broken one
+            raise meant from error
         raise SourceError(
             f"{shown(file.path)}: ends before row {row - file.first}, which its footer promises; the file is damaged"
         )

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 
 from pipeline import Job, RowcallError, run_job
 from pipeline.jobs.check import check_job
+from pipeline.jobs.look import export_batches
 from pipeline.simulate import SimulatorSettings, serve
 from pipeline.simulate.server import Simulator
 from tests.storage.server import S3Server
@@ -232,6 +234,25 @@ def test_a_bucket_that_is_not_there_is_for_somebody_to_see_to(night: Night) -> N
         night.run("s3://nobodys-bucket/in/")
     assert error.value.exit_code == 2
     assert not night.output.exists()
+
+
+@pytest.mark.parametrize("path", ["in/", "in/*.csv", "in/a.csv"])
+def test_a_store_that_refuses_is_for_somebody_to_see_to(night: Night, s3: S3Server, watched: Watched, path: str) -> None:
+    s3.put(night.bucket, "in/a.csv", csv(range(10)))
+    watched.denies = True
+    with pytest.raises(RowcallError, match=rf"^s3://{night.bucket}/in/\S*: the store refuses: check the credentials") as error:
+        night.run(f"s3://{night.bucket}/{path}")
+    assert error.value.exit_code == 2
+
+
+def test_an_export_shows_rows_that_were_never_asked_from_where_they_lie(night: Night, s3: S3Server, tmp_path: Path) -> None:
+    s3.put(night.bucket, "in/a.csv", csv(range(10)))
+    s3.put(night.bucket, "in/b.parquet", parquet(range(10, 30)))
+    assert run_job(replace(night.job(), limit=12)).ok == 12
+    _, batches = export_batches(night.output, tmp_path / "all.parquet")
+    rows = [row for batch in batches for row in batch.to_pylist()]
+    assert [row["id"] for row in rows] == ids(range(30))
+    assert [row["status"] for row in rows] == ["ok"] * 12 + ["pending"] * 18
 
 
 def test_check_looks_at_no_more_than_it_shows_and_says_so(night: Night, s3: S3Server, watched: Watched) -> None:

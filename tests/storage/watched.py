@@ -36,6 +36,7 @@ class Watched:
         self.server = urlsplit(server).netloc
         self.log: list[Asked] = []
         self.away = False
+        self.denies = False  # answers as Amazon does to whoever lacks the right
         self.until: Callable[[], bool] = lambda: False
 
     def __enter__(self) -> Self:
@@ -73,6 +74,8 @@ class _Handler(BaseHTTPRequestHandler):
         if watched.away:
             self.close_connection = True
             return
+        if watched.denies:
+            return self._deny()
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         upstream = http.client.HTTPConnection(watched.server)
         upstream.request(self.command, self.path, body, dict(self.headers))
@@ -93,6 +96,14 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", length or "0")
         self.end_headers()
         self.wfile.write(content)
+
+    def _deny(self) -> None:
+        said = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>" * (self.command != "HEAD")
+        self.send_response_only(403)
+        self.send_header("Content-Type", "application/xml")
+        self.send_header("Content-Length", str(len(said)))
+        self.end_headers()
+        self.wfile.write(said)
 
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _answer
 
