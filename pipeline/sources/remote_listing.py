@@ -47,7 +47,7 @@ def remotely_named(text: str, *, exclude: Sequence[Location] = ()) -> RemotelyNa
         if any(store.at(key).is_below(place) for place in exclude):
             continue
         if format_of_name(name):
-            named.tables.append(RemoteFile(store.at(key), seen))
+            named.tables.append(RemoteFile(_checked(store.at(key)), seen))
         elif is_picture(name):
             named.pictures.put(key[len(root.key) :], seen.size)
         elif refused(key) and (unknown is None or key < unknown):
@@ -58,6 +58,14 @@ def remotely_named(text: str, *, exclude: Sequence[Location] = ()) -> RemotelyNa
     if unknown is not None and not (named.tables or named.pictures):
         raise SourceError(f"{shown(store.at(unknown))}: {unread(unknown)}")
     return named
+
+
+def _checked(table: Location) -> Location:
+    """Give a location if the record can hold it as text: keys are anybody's."""
+    try:
+        return Location.parse(str(table))
+    except ValueError as error:
+        raise SourceError(f"{shown(table)}: {error}; give the object another key, or name others by a pattern") from None
 
 
 def _found(location: Location) -> tuple[Location, Iterable[tuple[str, Seen]], Callable[[str], bool]]:

@@ -142,3 +142,19 @@ def test_a_bucket_that_is_not_there_is_no_empty_one(s3: S3Server) -> None:
     for path in ("in/", "in/a.csv", "in/*.csv", ""):
         with pytest.raises(StorageError, match="no such bucket"):
             list_files(f"s3://nobodys-bucket/{path}")
+
+
+@pytest.mark.parametrize("key", ["in/a\tb.csv", "in/a\x1b[31m.csv"])
+def test_a_table_under_a_key_with_control_characters_is_named_harmlessly_and_not_read(
+    s3: S3Server, bucket: str, key: str
+) -> None:
+    s3.put(bucket, key, b"id\n1\n")
+    with pytest.raises(SourceError, match="give the object another key") as error:
+        list_files(f"s3://{bucket}/in/")
+    assert str(error.value).isprintable()
+
+
+def test_dots_in_keys_lead_nowhere(s3: S3Server, bucket: str) -> None:
+    for key in ("in/./a.csv", "in/../a.csv", "in/b.csv"):
+        s3.put(bucket, key, b"id\n1\n")
+    assert [str(each) for each in list_files(f"s3://{bucket}/in/")] == [f"s3://{bucket}/in/b.csv"]
