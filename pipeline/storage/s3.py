@@ -1,4 +1,4 @@
-"""Amazon S3 and what speaks like it (MinIO, Ceph, R2 …): pyarrow reads, boto3 puts.
+"""Amazon S3 and what speaks like it (MinIO, Ceph, R2 …): pyarrow reads, boto3 puts and lists.
 
 Both look for credentials where the AWS tools do: AWS_ACCESS_KEY_ID and the like, AWS_PROFILE and ~/.aws, a role of the
 machine or container. AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL names another server than Amazon's.
@@ -6,7 +6,7 @@ machine or container. AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL names another serv
 
 import os
 import posixpath
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import IO, Any
 
@@ -14,6 +14,7 @@ from pyarrow import fs
 
 from pipeline.core.errors import ConfigError
 from pipeline.core.extras import missing_extra
+from pipeline.storage.s3_listing import scan
 
 _TRIES = 8  # unless AWS_MAX_ATTEMPTS says otherwise, as to the AWS tools
 _CONNECT_S, _REQUEST_S = 10.0, 60.0
@@ -40,7 +41,7 @@ def _tries() -> int:
 
 
 class Uploads:
-    """Implements store.Writer. boto3 tries again, checks sums, and takes back an upload that fails half way."""
+    """Implements store.Writer and store.Lister. boto3 tries again, checks sums, and takes back an upload that fails half way."""
 
     def __init__(self, bucket: str) -> None:
         self._bucket = bucket
@@ -69,12 +70,26 @@ class Uploads:
             self._client.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=upload)
         return len(stale)
 
+    def scan(self, prefix: str) -> Iterator[tuple[str, int, int]] | None:
+        """Give key, size and seconds of all below a prefix; None without boto3 or credentials, where Arrow has to do."""
+        try:
+            known = self._session.get_credentials() is not None
+        except ConfigError:
+            return None
+        return scan(self._client, self._bucket, prefix) if known else None
+
     @cached_property
     def _client(self) -> Any:
+        session = self._session
+        from botocore.config import Config
+
+        tries = {"total_max_attempts": _tries(), "mode": "standard"}
+        return session.client("s3", config=Config(connect_timeout=_CONNECT_S, read_timeout=_REQUEST_S, retries=tries))
+
+    @cached_property
+    def _session(self) -> Any:
         try:
             import boto3
-            from botocore.config import Config
         except ImportError:
             raise ConfigError(f"output.path: writing to s3:// needs boto3: {missing_extra('s3')}") from None
-        tries = {"total_max_attempts": _tries(), "mode": "standard"}
-        return boto3.client("s3", config=Config(connect_timeout=_CONNECT_S, read_timeout=_REQUEST_S, retries=tries))
+        return boto3.Session()

@@ -57,13 +57,23 @@ class Writer(Protocol):
         """Give up uploads to these keys that nobody will end any more; give how many there were."""
 
 
+class Lister(Protocol):
+    """Lists in less memory than Arrow does."""
+
+    def scan(self, prefix: str) -> Iterator[tuple[str, int, int]] | None:
+        """Give key, size and time in seconds of each object below a prefix; None where it cannot."""
+
+
 class Store:
     """A bucket by its scheme and name. `arrow` reaches what lies there as `bucket/key`."""
 
-    def __init__(self, location: Location, arrow: fs.FileSystem, writer: Writer | None = None) -> None:
+    def __init__(
+        self, location: Location, arrow: fs.FileSystem, writer: Writer | None = None, lister: Lister | None = None
+    ) -> None:
         self._root = Location(location.scheme, location.bucket, "")
         self._arrow = arrow
         self._writer = writer or _Streams(location.bucket, arrow)
+        self._lister = lister
 
     def at(self, key: str) -> Location:
         return Location(self._root.scheme, self._root.bucket, key)
@@ -91,10 +101,14 @@ class Store:
     def scan(self, prefix: str) -> Iterator[tuple[str, Seen]]:
         """Give the objects below a prefix, which is empty or ends in a slash, in any order; none if there are none.
 
-        Keys that end in a slash are how some tools mark folders, and no objects. Arrow takes in all of them before the first,
-        at 700 bytes a key; they are let go of one by one.
+        Keys that end in a slash are how some tools mark folders, and no objects.
         """
         with self.explained(prefix) as path:
+            if self._lister is not None and (pages := self._lister.scan(prefix)) is not None:
+                for key, size, seconds in pages:
+                    if not key.endswith("/"):
+                        yield key, Seen(size, seconds * _SECOND)
+                return
             found = self._arrow.get_file_info(fs.FileSelector(path.rstrip("/"), allow_not_found=True, recursive=True))
             if not found and self._arrow.get_file_info(self._root.bucket).type == fs.FileType.NotFound:
                 raise OSError("bucket does not exist")
@@ -234,7 +248,8 @@ def _made(scheme: str, bucket: str, endpoint: str | None) -> Store:
         if scheme == "s3":
             from pipeline.storage.s3 import Uploads, arrow_file_system
 
-            return Store(location, arrow_file_system(bucket, endpoint), Uploads(bucket))
+            boto = Uploads(bucket)
+            return Store(location, arrow_file_system(bucket, endpoint), boto, boto)
         if scheme == "gs":
             return Store(location, fs.GcsFileSystem())
         arrow, _ = fs.FileSystem.from_uri(f"{location.store}/")

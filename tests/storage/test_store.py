@@ -8,6 +8,7 @@ import pytest
 from pipeline.core.errors import StoppedError, StorageError
 from pipeline.core.locations import Location
 from pipeline.storage import Larger, RemoteFile, Store, remote_file, store_of
+from pipeline.storage.s3 import arrow_file_system
 from tests.storage.server import S3Server
 from tests.storage.watched import Watched
 
@@ -25,6 +26,16 @@ def test_objects_are_listed_by_key_in_order_and_folders_are_none(s3: S3Server, b
     assert [key for key, _ in found] == ["in/a b?#%20ü.csv", "in/b.csv", "in/deep/c.csv"]
     assert all(seen.size == 1 and seen.mtime_ns > 0 for _, seen in found)
     assert store_at(bucket).listed("none/") == []
+
+
+def test_a_listing_is_the_same_by_either_library(s3: S3Server, bucket: str) -> None:
+    keys = [f"in/{number:04}.jpg" for number in range(1100)] + ["in/a b+c?#%20ü&<>.csv", "in/deep//x", "in/\u202e"]
+    for key in keys:
+        s3.put(bucket, key, b"x")
+    by_boto = store_at(bucket)
+    by_arrow = Store(Location("s3", bucket, ""), arrow_file_system(bucket, s3.url))
+    assert by_boto.listed("in/") == by_arrow.listed("in/")
+    assert [key for key, _ in by_boto.listed("in/")] == sorted(keys)
 
 
 def test_an_object_is_read_as_a_file_is(s3: S3Server, bucket: str) -> None:
