@@ -10,8 +10,7 @@ from pipeline.checkpoint import job_file, sealing
 from pipeline.checkpoint.book import Book
 from pipeline.checkpoint.entries import Announced, OutputFile
 from pipeline.checkpoint.layout import Layout
-from pipeline.checkpoint.rows import changed, gone
-from pipeline.checkpoint.shelf import Notice, Shelf, Stamp, shelf_of
+from pipeline.checkpoint.shelf import Notice, Shelf, Stamp, changed, gone, shelf_of
 from pipeline.core.errors import OutputError
 
 

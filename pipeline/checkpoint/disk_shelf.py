@@ -51,6 +51,12 @@ class DiskShelf:
     def readable(self, file: OutputFile) -> Path:
         return self.place(file.name)
 
+    def copy_here(self, file: OutputFile) -> None:
+        pass
+
+    def copied(self, file: OutputFile) -> Path | None:
+        return None
+
     def manifest(self) -> bytes | None:
         try:
             return self.place(MANIFEST).read_bytes()

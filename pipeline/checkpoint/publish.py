@@ -21,8 +21,8 @@ from pipeline.checkpoint.announced import finish
 from pipeline.checkpoint.book import Book
 from pipeline.checkpoint.entries import Announced, OutputFile
 from pipeline.checkpoint.layout import Layout, check_output_kind
-from pipeline.checkpoint.rows import changed, gone, job_of, part_batches
-from pipeline.checkpoint.shelf import MANIFEST, Notice, Shelf, Stamp, shelf_of, temporary_name, unheard
+from pipeline.checkpoint.rows import job_of, part_batches
+from pipeline.checkpoint.shelf import MANIFEST, Notice, Shelf, Stamp, changed, gone, shelf_of, temporary_name, unheard
 from pipeline.core.errors import FullError, OutputError, StoppedError
 from pipeline.core.locations import Location
 
@@ -130,11 +130,16 @@ def part_name(part: int) -> str:
 
 def _write_file(book: Book, layout: Layout, metadata: Mapping[str, object]) -> Announced:
     # The old file is about to go: what only it holds is copied first.
-    for entry in [each for each in book.parts if each.state == "published"]:
+    shelf = shelf_of(layout)
+    published = [each for each in book.parts if each.state == "published"]
+    if published:
+        shelf.copy_here(next(iter(book.outputs.values())))
+    for entry in published:
         sealing.seal(book, layout, entry)
+    shelf.clear(book)
     book.step("publish: carried")
     name = temporary_name(book)
-    path = shelf_of(layout).draft(book).folder / name
+    path = shelf.draft(book).folder / name
     parts = (part_batches(book, layout, entry) for entry in book.parts)
     file = _write_parquet(book, path, metadata, parts, name=layout.output.name, part=None)
     return Announced(((name, file),))

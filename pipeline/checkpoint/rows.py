@@ -4,7 +4,7 @@ A newer outcome in the journal always covers what a file says. Sealing, publishi
 """
 
 from collections.abc import Collection, Iterator, Sequence
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
@@ -14,11 +14,13 @@ from pipeline.checkpoint.book import CHUNK_ROWS, Book
 from pipeline.checkpoint.entries import OutputFile, PartEntry, StoredJob
 from pipeline.checkpoint.layout import Layout
 from pipeline.checkpoint.schema import Arrays, joined, outcomes_of, overlaid, stored_arrays
-from pipeline.checkpoint.shelf import Shelf, Stamp, shelf_of
-from pipeline.core.errors import DamagedError, MismatchError
-from pipeline.core.locations import Location
+from pipeline.checkpoint.shelf import Shelf, Stamp, changed, gone, shelf_of
+from pipeline.core.errors import DamagedError
 from pipeline.core.tally import Tally
 from pipeline.core.types import RESULT_COLUMNS, Outcome
+
+if TYPE_CHECKING:
+    from pipeline.storage import AnyFile
 
 
 def job_of(book: Book) -> StoredJob:
@@ -79,8 +81,7 @@ def published_batches(book: Book, layout: Layout, columns: Sequence[str]) -> Ite
     schema = pa.schema([job.output_schema.field(job.prefix + each) for each in names])
     shelf = shelf_of(layout)
     for file in sorted(book.outputs.values(), key=lambda each: each.name):
-        _check_unchanged(shelf, file)
-        for batch in parquet.read_rows(shelf.readable(file), 0, file.rows, schema):
+        for batch in parquet.read_rows(_unchanged(shelf, file), 0, file.rows, schema):
             yield pa.RecordBatch.from_arrays(batch.columns, names=names)
 
 
@@ -89,9 +90,7 @@ def _file_batches(book: Book, layout: Layout, entry: PartEntry, schema: pa.Schem
     if entry.file is not None:
         return parquet.read_rows(layout.parts / entry.file.name, 0, len(entry.part), schema)
     file, first = _output_place(book, layout, entry)
-    shelf = shelf_of(layout)
-    _check_unchanged(shelf, file)
-    return parquet.read_rows(shelf.readable(file), first, first + len(entry.part), schema)
+    return parquet.read_rows(_unchanged(shelf_of(layout), file), first, first + len(entry.part), schema)
 
 
 def _output_place(book: Book, layout: Layout, entry: PartEntry) -> tuple[OutputFile, int]:
@@ -102,24 +101,16 @@ def _output_place(book: Book, layout: Layout, entry: PartEntry) -> tuple[OutputF
     raise DamagedError(f"{layout.folder}: part {entry.part.id} counts as published, but the record names no output file for it")
 
 
-def _check_unchanged(shelf: Shelf, file: OutputFile) -> None:
-    """See that an output file is the one that was verified when the record was opened."""
+def _unchanged(shelf: Shelf, file: OutputFile) -> "AnyFile":
+    """Give an output file to read from, seen to be the one that was verified when the record was opened."""
+    if (copy := shelf.copied(file)) is not None:
+        return copy
     seen = shelf.stamp(file.name)
     if seen is None:
         raise gone(shelf.place(file.name))
     if seen != Stamp(file.size, file.mtime_ns, file.inode):
         raise changed(shelf.place(file.name))
-
-
-def gone(place: Path | Location) -> MismatchError:
-    return MismatchError(f"{place}: the finished job's output is missing; put it back, or ask every row again with --fresh")
-
-
-def changed(place: Path | Location) -> MismatchError:
-    return MismatchError(
-        f"{place}: the finished job's output was changed since it was written; put the original back, "
-        "or ask every row again with --fresh"
-    )
+    return shelf.readable(file)
 
 
 def _open_batches(book: Book, layout: Layout, entry: PartEntry, pending: bool, tally: Tally | None) -> Iterator[pa.RecordBatch]:

@@ -13,6 +13,7 @@ from pipeline.checkpoint import files
 from pipeline.checkpoint.book import Book
 from pipeline.checkpoint.entries import Announced, OutputFile
 from pipeline.checkpoint.layout import Layout
+from pipeline.core.errors import MismatchError
 from pipeline.core.locations import Location
 
 if TYPE_CHECKING:
@@ -77,6 +78,12 @@ class Shelf(Protocol):
     def readable(self, file: OutputFile) -> "AnyFile":
         """Give a file for readers of Parquet. It has to be the one on record: see stamp()."""
 
+    def copy_here(self, file: OutputFile) -> None:
+        """Make a file quick to read in many pieces, until clear(). Raises MismatchError if it is not the one on record."""
+
+    def copied(self, file: OutputFile) -> Path | None:
+        """Give the proven copy that copy_here() made; None if there is none, or no need of one."""
+
     def manifest(self) -> bytes | None:
         """Read the manifest, None if there is none."""
 
@@ -90,10 +97,21 @@ class Shelf(Protocol):
         """Bring announced files to their places, but for those in `placed`, and then the manifest. May be repeated."""
 
     def clear(self, book: Book) -> None:
-        """Remove drafts, unless they are announced."""
+        """Remove drafts and copies, unless something is announced."""
 
     def move(self, to: Path | Location) -> None:
         """Rename the output, whatever lies in it."""
+
+
+def gone(place: Path | Location) -> MismatchError:
+    return MismatchError(f"{place}: the finished job's output is missing; put it back, or ask every row again with --fresh")
+
+
+def changed(place: Path | Location) -> MismatchError:
+    return MismatchError(
+        f"{place}: the finished job's output was changed since it was written; put the original back, "
+        "or ask every row again with --fresh"
+    )
 
 
 def shelf_of(layout: Layout) -> Shelf:

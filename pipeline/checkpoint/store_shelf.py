@@ -5,9 +5,9 @@ while a folder changes, old and new ones stand beside each other until the manif
 """
 
 import hashlib
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -15,7 +15,7 @@ from pipeline.checkpoint import files
 from pipeline.checkpoint.book import Book
 from pipeline.checkpoint.entries import Announced, OutputFile
 from pipeline.checkpoint.layout import Layout
-from pipeline.checkpoint.shelf import MANIFEST, Draft, Notice, Shelf, Stamp
+from pipeline.checkpoint.shelf import MANIFEST, Draft, Notice, Shelf, Stamp, changed, gone
 from pipeline.core.errors import StoppedError, StorageError
 from pipeline.core.locations import Location
 from pipeline.storage import RemoteFile, Seen, store_of
@@ -23,8 +23,6 @@ from pipeline.storage import RemoteFile, Seen, store_of
 AT_ONCE = 8
 # What is read back and is not what was put is put again: proxies cut streams short, and boto3 cannot know all of them.
 TRIES = 3
-# Some stores tell milliseconds in a listing, and all of them whole seconds of one object.
-_TICK_NS = 1_000_000_000
 
 Item = TypeVar("Item")
 Done = TypeVar("Done")
@@ -74,6 +72,22 @@ class StoreShelf:
     def readable(self, file: OutputFile) -> RemoteFile:
         return RemoteFile(self.place(file.name), Seen(file.size, file.mtime_ns))
 
+    def copy_here(self, file: OutputFile) -> None:
+        target = self._copy_of(file)
+        temporary = target.with_suffix(".tmp")
+        temporary.unlink(missing_ok=True)
+        try:
+            self._store.fetch(self.place(file.name).key, temporary)
+        except FileNotFoundError:
+            raise gone(self.place(file.name)) from None
+        if files.sha256_of(temporary) != file.sha256:
+            raise changed(self.place(file.name))
+        temporary.rename(target)
+
+    def copied(self, file: OutputFile) -> Path | None:
+        path = self._copy_of(file)
+        return path if path.exists() else None
+
     def manifest(self) -> bytes | None:
         try:
             with self._store.stream(self.place(MANIFEST).key) as stream:
@@ -92,8 +106,9 @@ class StoreShelf:
         self._give_up_stale([file.name for _, file in announced.files], notice)
         waiting = [each for each in self._drafts(announced) if each[1].name not in placed]
         with _with_comfort():
-            for _ in _side_by_side(lambda each: self._put(*each), waiting):
-                book.step("publish: put")
+            with closing(_side_by_side(lambda each: self._put(*each), waiting)) as done:
+                for _ in done:
+                    book.step("publish: put")
             if announced.manifest is not None:
                 self._put_manifest(announced.manifest.encode())
                 book.step("publish: manifest")
@@ -121,6 +136,9 @@ class StoreShelf:
         for some in (manifest, data):
             for _ in _side_by_side(self._store.delete, some):
                 pass
+
+    def _copy_of(self, file: OutputFile) -> Path:
+        return self._outbox / f"{file.sha256}.copy"
 
     def _listed(self, output: Location) -> list[tuple[str, Seen]]:
         if self._is_directory:
@@ -176,7 +194,7 @@ def _with_comfort() -> Iterator[None]:
         ) from error
 
 
-def _side_by_side(work: Callable[[Item], Done], items: Sequence[Item]) -> Iterator[tuple[Item, Done]]:
+def _side_by_side(work: Callable[[Item], Done], items: Sequence[Item]) -> Generator[tuple[Item, Done]]:
     """Do this to all items, a few at a time, and give each with what came of it when it is done.
 
     After an error nothing new is begun; what is under way is waited for, so that none of it goes on behind the caller's back.
@@ -191,7 +209,7 @@ def _side_by_side(work: Callable[[Item], Done], items: Sequence[Item]) -> Iterat
 
 
 def _stamp(seen: Seen) -> Stamp:
-    return Stamp(seen.size, seen.mtime_ns // _TICK_NS * _TICK_NS, 0)
+    return Stamp(seen.size, seen.mtime_ns, 0)
 
 
 def _is_whole(path: Path, file: OutputFile) -> bool:

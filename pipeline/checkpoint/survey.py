@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import orjson
 import pyarrow as pa
 
-from pipeline.checkpoint import job_file, mark, progress_file, proof, rows, sealing
+from pipeline.checkpoint import job_file, mark, progress_file, proof, sealing
 from pipeline.checkpoint import outcomes as codec
 from pipeline.checkpoint.book import ANNOUNCED, COMMITTED, JOB, RECORD
 from pipeline.checkpoint.entries import Announced, OutputFile, PartEntry, StoredFile, StoredJob, StoredRun
@@ -25,7 +25,7 @@ from pipeline.checkpoint.layout import Layout
 from pipeline.checkpoint.proof import Found
 from pipeline.checkpoint.recovery import is_copy, lost_journal
 from pipeline.checkpoint.salvage import Salvage, log_of
-from pipeline.checkpoint.shelf import shelf_of
+from pipeline.checkpoint.shelf import changed, shelf_of
 from pipeline.checkpoint.tiling import tiled
 from pipeline.core.errors import DamagedError
 from pipeline.core.tally import Tally
@@ -290,7 +290,7 @@ class _Surveyor:
                 if file.name not in self._standing:
                     self._standing |= self._shelf.matching([file])
                 if file.name not in self._standing:
-                    raise rows.changed(self._shelf.place(file.name))
+                    raise changed(self._shelf.place(file.name))
                 return self._shelf.readable(file), entry.part.start if file.part is None else 0
         raise self._hopeless(f"where part {entry.part.id} was published")
 

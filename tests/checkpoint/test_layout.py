@@ -5,6 +5,7 @@ import pytest
 
 from pipeline.checkpoint.layout import Layout, make_folder, preflight
 from pipeline.core.errors import OutputError
+from pipeline.core.locations import Location
 
 
 def layout_in(folder: Path, name: str = "out.parquet", is_directory: bool = False, record: Path | None = None) -> Layout:
@@ -150,3 +151,15 @@ def test_a_parent_that_is_a_file_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("x")
     with pytest.raises(OutputError, match="cannot be written to"):
         make_folder(layout_in(tmp_path / "a"))
+
+
+def test_of_an_output_in_a_store_everything_local_lies_in_and_beside_the_record(tmp_path: Path) -> None:
+    layout = Layout.of(Location("s3", "bucket", "deep/out/"), is_directory=True, folder=tmp_path / "record")
+    assert str(layout.output) == "s3://bucket/deep/out"
+    assert (layout.anchor, layout.outbox) == (tmp_path, tmp_path / "record" / "outbox")
+    make_folder(layout)
+    preflight(layout)
+    assert layout.outbox.stat().st_mode & 0o777 == 0o700
+    make_folder(layout)
+    with pytest.raises(ValueError, match="has to lie on a local disk"):
+        Layout.of(Location("s3", "bucket", "out.parquet"), is_directory=False)

@@ -91,6 +91,35 @@ def test_rows_that_failed_are_read_back_from_the_store_and_asked_again(desk: Rem
     assert desk.asked.total() == 23 + 6
 
 
+def test_a_single_file_is_fetched_once_to_be_written_anew(tmp_path: Path, proxy: Proxy, s3: S3Server, bucket: str) -> None:
+    (tmp_path / "job").mkdir()
+    desk = RemoteDesk(tmp_path / "job", part_rows=1, s3=s3, bucket=bucket)
+    desk.run()
+    before = len(proxy.asked)
+    desk.rows += 1
+    desk.run()
+    assert len(proxy.asked) - before < desk.rows
+    assert desk.table()["title"].to_pylist() == [f"t{row}" for row in range(24)]
+
+
+def test_what_is_fetched_has_to_be_what_is_on_record(tmp_path: Path, s3: S3Server, bucket: str) -> None:
+    (tmp_path / "job").mkdir()
+    desk = RemoteDesk(tmp_path / "job", s3=s3, bucket=bucket)
+    desk.run()
+    record = desk.open()
+    (file,) = record.outputs
+    body = desk.get("deep/out.parquet")
+    desk.put("deep/out.parquet", body[:-9] + bytes(9))
+    with pytest.raises(MismatchError, match="was changed"):
+        shelf_of(desk.layout).copy_here(file)
+    desk.put("deep/out.parquet", body)
+    shelf_of(desk.layout).copy_here(file)
+    assert shelf_of(desk.layout).copied(file)
+    record.close()
+    desk.open().close()
+    assert not shelf_of(desk.layout).copied(file)
+
+
 def test_a_part_of_many_megabytes_is_put_in_pieces(desk: RemoteDesk, proxy: Proxy) -> None:
     chance = random.Random(1)
     desk.rows, desk.part_rows = 3, 3
