@@ -30,6 +30,7 @@ from tests.whole.harness import (
     write_csv,
     write_pictures,
 )
+from tests.whole.nights import TRIALS as NIGHTS
 from tests.whole.table import Claim, Claims, Trial, in_turn, tried
 
 FREED_EARLY = (sys.executable, "-m", "tests.whole.freed_early")
@@ -331,6 +332,7 @@ TRIALS: dict[str, tuple[Trial, ...]] = {
     "stops": (slow_disk, in_turn(terminated, status_after_kill, wrong_key, changed_prompt)),
     "second": (second_run,),
     "memory": (memory, one_row_group),
+    "nights": NIGHTS,
     "canary": (canary,),
 }
 

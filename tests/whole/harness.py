@@ -83,6 +83,11 @@ class Running:
         code = self.process.wait(timeout)
         return Ended(code, self.out.read_text(), self.err.read_text(), time.monotonic() - self.started)
 
+    def stop(self) -> None:
+        """Ask it to end, and wait until it has."""
+        self.process.terminate()
+        self.process.wait(60)
+
     def kill(self) -> bool:
         """Kill -9. False if it had ended before."""
         self.process.kill()
@@ -143,7 +148,12 @@ class Bench:
         shutil.rmtree(self.root, ignore_errors=True)
 
     def start(
-        self, *args: str | Path, before: Sequence[str] = (), command: Sequence[str] = COMMAND, key: str = CANARY
+        self,
+        *args: str | Path,
+        before: Sequence[str] = (),
+        command: Sequence[str] = COMMAND,
+        key: str = CANARY,
+        env: Mapping[str, str] | None = None,
     ) -> Running:
         number = next(self._numbers)  # trials start processes from two threads
         out, err = self.streams / f"{number:04d}.out", self.streams / f"{number:04d}.err"
@@ -155,7 +165,7 @@ class Bench:
                 stdout=to_out,
                 stderr=to_err,
                 cwd=self.root,
-                env={**environment, KEY_VARIABLE: key, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+                env={**environment, **(env or {}), KEY_VARIABLE: key, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
                 preexec_fn=_heed_hangups,
             )
         running = Running(process, out, err)
