@@ -5,6 +5,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 
 import click
@@ -96,6 +97,10 @@ def test_kubernetes_starts_again_what_that_mends_and_nothing_else():
     assert pod["restartPolicy"] == "Never"
     assert pod["terminationGracePeriodSeconds"] > LONGEST_GRACE
     assert {each["name"] for each in container["volumeMounts"]} == {each["name"] for each in pod["volumes"]}
+    assert [each["mountPath"] for each in container["volumeMounts"] if not each.get("readOnly")] == ["/data"]
+    # A volume given to the group again at every mount would open the record to it, which the next run refuses.
+    assert pod["securityContext"]["fsGroupChangePolicy"] == "OnRootMismatch"
+    assert pod["shareProcessNamespace"], "the first process of a namespace is not stopped by a signal it does not handle yet"
     assert all("value" not in each for each in container["env"]), "a key comes from a Secret"
     assert deadline_of_run(container["command"]) is None, "each pod would have one of its own, and 3 starts the next"
     assert job["activeDeadlineSeconds"] < 24 * 3600
@@ -112,12 +117,23 @@ def test_every_line_of_the_crontab_is_a_quiet_run():
 
 
 def test_what_the_readme_shows_stands_in_the_files():
-    shown = re.findall(r"`(configs/nightly/[a-z.]+)`[^\n]*\n\n```[a-z]+\n(.*?)```", README, re.DOTALL)
-    assert {Path(path).name for path, _ in shown} == {"crontab", "rowcall.service", "rowcall.timer", "cronjob.yaml"}
+    shown = re.findall(r"`(configs/nightly/[A-Za-z.]+)`[^\n]*\n\n```[a-z]+\n(.*?)```", README, re.DOTALL)
+    assert {Path(path).name for path, _ in shown} == {each.name for each in NIGHTLY.iterdir()}
     for path, text in shown:
         held = (NIGHTLY / Path(path).name).read_text(encoding="utf-8").splitlines()
         for line in filter(None, text.splitlines()):
             assert any(each.strip() == line.strip() for each in held), f"{path}: {line}"
+
+
+def test_the_container_is_the_command_with_what_a_night_may_need():
+    base, install, entry = (NIGHTLY / "Containerfile").read_text(encoding="utf-8").splitlines()
+    found = re.search(r"pip install --no-cache-dir '/src\[([a-z0-9,]+)\]'$", install)
+    assert base.startswith("FROM python:3.") and entry == 'ENTRYPOINT ["rowcall"]' and found
+    project = tomllib.loads((NIGHTLY.parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert set(found[1].split(",")) == {"images", "s3"} <= set(project["optional-dependencies"])
+    # What is not sent to the build cannot be installed, and nothing else may end up in an image: no key, no data.
+    sent = set((NIGHTLY.parents[1] / ".dockerignore").read_text(encoding="utf-8").split())
+    assert sent == {"*", *(f"!{each}" for each in ("pipeline", "pyproject.toml", project["readme"], *project["license-files"]))}
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd-analyze to ask")
