@@ -117,11 +117,14 @@ def read_set(place: Place, output: str) -> pa.Table | None:
 class Reader:
     """Reads an output again and again, in a thread, while the block lasts.
 
-    `sets` are the ids of rows of each set that it read, a set that came again at once not repeated; `wrong` what else it met.
+    `sets` are what it read, a set that came again at once not repeated; `wrong` what else it met. An object is read in several
+    requests, and whoever has begun with an old one while it is replaced finds no Parquet in the new one: with `tears` such a
+    read is done again, once.
     """
 
-    def __init__(self, place: Place, output: str, *, every: float) -> None:
-        self.reads = 0
+    def __init__(self, place: Place, output: str, *, every: float, tears: bool = False) -> None:
+        self.reads = self.torn = 0
+        self._tears = tears
         self.sets: list[pa.Table] = []
         self.wrong: list[str] = []
         self._place, self._output, self._every = place, output, every
@@ -145,12 +148,17 @@ class Reader:
             time.sleep(0.01)
 
     def _read_on(self) -> None:
+        again = False
         while not self._over.wait(self._every):
             try:
                 found = read_set(self._place, self._output)
             except (HalfSetError, OSError, ValueError, pa.ArrowException) as error:
-                self.wrong.append(f"read {self.reads + 1}: {type(error).__name__}: {str(error)[:200]}")
+                again = self._tears and not again
+                self.torn += again
+                if not again:
+                    self.wrong.append(f"read {self.reads + 1}: {type(error).__name__}: {str(error)[:200]}")
             else:
+                again = False
                 if found is not None and not (self.sets and self.sets[-1].equals(found)):
                     self.sets.append(found)
             self.reads += 1

@@ -126,8 +126,8 @@ def published(tmp_path: Path) -> Path:
     return folder
 
 
-def read_twice(place: Folder, output: str) -> Reader:
-    with Reader(place, output, every=0.001) as reader:
+def read_twice(place: Folder, output: str, *, tears: bool = False) -> Reader:
+    with Reader(place, output, every=0.001, tears=tears) as reader:
         reader.caught_up()
     return reader
 
@@ -150,3 +150,4 @@ def test_a_reader_fed_half_a_set_or_half_a_file_says_so(published: Path) -> None
     assert "HalfSetError: 3 rows, of 4" in read_twice(Folder(published.parent), "out").wrong[0]
     (published.parent / "out.parquet").write_bytes(whole[:-3])
     assert read_twice(Folder(published.parent), "out.parquet").wrong
+    assert read_twice(Folder(published.parent), "out.parquet", tears=True).wrong, "it may be torn once, and not again"
