@@ -1,7 +1,7 @@
 """How fast `rowcall run` is, beside a bare loop, and how much memory it takes: python -m tests.bench [WORKLOAD ...]
 
-Without a name all workloads run: A and B (text), C (images), D (a million rows), E (a folder of pictures) and tail (a few very
-slow rows). Takes twenty minutes. Prints two tables in Markdown.
+Without a name all workloads run: A and B (text), C (images), D (a million rows), E (a folder of pictures), S3 (pictures in an
+object store) and tail (a few very slow rows). Takes twenty minutes. Prints two tables in Markdown.
 """
 
 import argparse
@@ -11,8 +11,9 @@ import time
 
 from tests.bench import machine, table
 from tests.bench.endpoint import Endpoints, answered_by, find_nginx
+from tests.bench.named import WORKLOADS
 from tests.bench.sizes import TINY, Sizes
-from tests.bench.workloads import WORKLOADS, Bench
+from tests.bench.workloads import Bench
 
 
 def main(arguments: list[str]) -> int:
@@ -24,7 +25,7 @@ def main(arguments: list[str]) -> int:
     nginx = None if options.no_nginx else find_nginx()
     client, server, placed = machine.cores()
     with machine.folder_on_disk() as folder:
-        sizes = TINY if options.tiny else Sizes()
+        sizes = TINY if options.tiny else Sizes.with_remote(options.gigabytes)
         disk = machine.disk(folder)
         bench = Bench(folder, client, Endpoints(folder, server, nginx), sizes, options.rounds)
         for name in options.workload or WORKLOADS:
@@ -40,6 +41,7 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("workload", nargs="*", help=f"of {', '.join(WORKLOADS)}; all if none is named")
     parser.add_argument("--rounds", type=int, default=5, help="of A and C, and at most 3 of B (default 5)")
     parser.add_argument("--no-nginx", action="store_true", help="ask a small server of our own in its stead; installs nothing")
+    parser.add_argument("--gigabytes", type=float, default=2, help="of S3's input (default 2)")
     parser.add_argument("--tiny", action="store_true", help="a few rows each, to see that it runs")
     return parser
 

@@ -60,11 +60,13 @@ class Endpoints:
     def delayed(self, delay: float, slow: float = 0) -> Iterator[str]:
         """Give the base URL of an endpoint that answers after so many seconds; bodies marked as slow after `slow`."""
         with self._started([sys.executable, "-m", "tests.bench.server", str(delay), str(slow)]) as process:
-            assert process.stdout is not None
-            url = process.stdout.readline().strip()
-            if not url:
-                sys.exit("bench: the server did not start")
-            yield url
+            yield _said_url(process)
+
+    @contextmanager
+    def objects(self, file: Path, number: int) -> Iterator[str]:
+        """Give the URL of an S3 server of so many objects, each with what the file holds. To be started before an endpoint."""
+        with self._started([sys.executable, "-m", "tests.bench.store", str(file), str(number)]) as process:
+            yield _said_url(process)
 
     @contextmanager
     def _started(self, command: list[str]) -> Iterator[subprocess.Popen[str]]:
@@ -77,6 +79,14 @@ class Endpoints:
         finally:
             process.terminate()
             process.wait()
+
+
+def _said_url(process: "subprocess.Popen[str]") -> str:
+    assert process.stdout is not None
+    url = process.stdout.readline().strip()
+    if not url:
+        sys.exit("bench: the server did not start")
+    return url
 
 
 def find_nginx() -> str | None:

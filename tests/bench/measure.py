@@ -1,6 +1,7 @@
 """Clients run as processes of their own, in alternation, and what each took."""
 
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -28,9 +29,10 @@ class Spent:
     said: Mapping[str, Any]
 
 
-def spent(command: Sequence[str], rows: int, core: str) -> Spent:
-    """Run it on this core; every row has to come out of it."""
-    ended = subprocess.run([*_LAUNCH, core, *command], stdout=subprocess.PIPE, text=True, cwd=HERE, check=False)
+def spent(command: Sequence[str], rows: int, core: str, env: Mapping[str, str] | None = None) -> Spent:
+    """Run it on this core, with `env` in its environment too; every row has to come out of it."""
+    whole = {**os.environ, **(env or {})}
+    ended = subprocess.run([*_LAUNCH, core, *command], stdout=subprocess.PIPE, text=True, cwd=HERE, env=whole, check=False)
     if ended.returncode:
         sys.exit(f"bench: exit {ended.returncode} from {' '.join(command)}")
     said, _, took = ended.stdout.rstrip().rpartition("\n")

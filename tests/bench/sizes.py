@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Sizes:
-    """Those the figures are for. `d_rows` and `e_files`: few, then many."""
+    """Those the figures are for. `d_rows`, `e_files` and `s3_objects`: few, then many."""
 
     a_rows: int = 50_000
     sdk_rows: int = 4_000
@@ -17,10 +17,19 @@ class Sizes:
     d_rows: tuple[int, int] = (100_000, 1_000_000)
     e_files: tuple[int, int] = (400, 2_000)
     e_bytes: int = 2_000_000
+    s3_objects: tuple[int, int] = (10, 100)
+    s3_rows: int = 100
+    s3_bytes: int = 200_000
     tail_rows: int = 20_000
     tail_width: int = 128
     tail_delay: float = 0.2
     tail_slow: float = 30.0
+
+    @classmethod
+    def with_remote(cls, gigabytes: float) -> "Sizes":
+        """Give these, with so much remote input."""
+        few = cls.s3_objects[0]
+        return cls(s3_objects=(few, max(few, round(gigabytes * 1e9 / (cls.s3_rows * cls.s3_bytes)))))
 
 
 # To see that every part of it still runs. The figures mean nothing.
@@ -35,6 +44,9 @@ TINY = Sizes(
     d_rows=(100, 200),
     e_files=(20, 40),
     e_bytes=20_000,
+    s3_objects=(2, 4),
+    s3_rows=10,
+    s3_bytes=20_000,
     tail_rows=200,
     tail_width=20,
     tail_delay=0.01,

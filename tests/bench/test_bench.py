@@ -6,7 +6,8 @@ import pytest
 
 from tests.bench.__main__ import main
 from tests.bench.calls import calls_a_row
-from tests.bench.workloads import WORKLOADS, ideal_seconds
+from tests.bench.named import WORKLOADS
+from tests.bench.workloads import ideal_seconds
 
 # Python 3.11 gave 334 and 335 at each of six tries; this is 1.35 times that. Who makes a row cheaper lowers it; what is worth
 # more calls may raise it, with the reason beside it.

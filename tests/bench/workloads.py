@@ -76,7 +76,16 @@ class Bench:
         command = [sys.executable, "-m", f"tests.bench.{name}", str(source), url, str(output), str(concurrency)]
         return Client(rows, lambda: spent(command, rows, self.core))
 
-    def rowcall(self, source: Path, url: str, rows: int, concurrency: int, *more: str, prompt: str = "{{ text }}") -> Client:
+    def rowcall(
+        self,
+        source: Path | str,
+        url: str,
+        rows: int,
+        concurrency: int,
+        *more: str,
+        prompt: str = "{{ text }}",
+        env: Mapping[str, str] | None = None,
+    ) -> Client:
         """Run the job afresh each time, with the record it always keeps; take output and record away after it."""
         output = self.folder / "rowcall" / "out.parquet"
         command = [
@@ -87,7 +96,7 @@ class Bench:
 
         def run() -> Spent:
             try:
-                return spent(command, rows, self.core)
+                return spent(command, rows, self.core, env)
             finally:
                 shutil.rmtree(output.parent, ignore_errors=True)
 
@@ -241,6 +250,3 @@ def ideal_seconds(delays: Iterator[float], width: int) -> float:
     for delay in delays:
         heapq.heapreplace(free, free[0] + delay)
     return max(free)
-
-
-WORKLOADS = {"A": a, "B": b, "C": c, "D": d, "E": e, "tail": tail}
