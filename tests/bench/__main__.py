@@ -1,7 +1,8 @@
 """How fast `rowcall run` is, beside a bare loop, and how much memory it takes: python -m tests.bench [WORKLOAD ...]
 
 Without a name all workloads run: A and B (text), C (images), D (a million rows), E (a folder of pictures), S3 (pictures in an
-object store) and tail (a few very slow rows). Takes twenty minutes. Prints two tables in Markdown.
+object store), resume (of a job whose output lies in one) and tail (a few very slow rows). Takes twenty minutes. Prints two
+tables in Markdown.
 """
 
 import argparse

@@ -50,7 +50,11 @@ LOCAL = (
     Variant("local, one file", False, False, "out.parquet", ".csv"),
     Variant("local, a folder", False, False, "out", ".parquet"),
 )
-REMOTE = (Variant("from S3, a local folder", True, False, "out", ".csv"),)
+REMOTE = (
+    Variant("from S3, a local folder", True, False, "out", ".csv"),
+    Variant("from S3 to S3, a folder", True, True, "out", ".parquet"),
+    Variant("from S3 to S3, one file", True, True, "out.parquet", ".csv"),
+)
 VARIANTS = (*LOCAL, *REMOTE)
 
 
@@ -340,4 +344,4 @@ def _in_turn(variants: Sequence[Variant]) -> Trial:
 
 
 # Two at a time: each job waits for little but processors.
-TRIALS: tuple[Trial, ...] = (_in_turn(LOCAL), _in_turn(REMOTE))
+TRIALS: tuple[Trial, ...] = (_in_turn([*LOCAL, *REMOTE[:1]]), _in_turn(REMOTE[1:]))
