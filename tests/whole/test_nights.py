@@ -13,7 +13,7 @@ import pytest
 from tests.whole.harness import Bench, digest_of
 from tests.whole.nights import (
     KILLED,
-    VARIANTS,
+    TESTED,
     Night,
     Plan,
     Variant,
@@ -35,7 +35,7 @@ def bench() -> Iterator[Bench]:
 @pytest.mark.slow
 @pytest.mark.network
 @pytest.mark.timeout(400)
-@pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.name)
+@pytest.mark.parametrize("variant", TESTED, ids=lambda variant: variant.name)
 def test_only_new_rows_are_asked_and_readers_see_whole_sets(bench: Bench, variant: Variant) -> None:
     for claim in nights(bench, variant):
         assert claim.held, claim
