@@ -3,7 +3,7 @@
 Every file of an announcement lies on disk, or already has its place: finishing needs no request, and may be repeated.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from pipeline.checkpoint import job_file, sealing
@@ -26,7 +26,7 @@ def finish_announced(book: Book, layout: Layout, notice: Notice) -> None:
     if {file.name for file in wanted} <= drafted | placed:
         finish(book, layout, announced, placed=placed, notice=notice)
     else:
-        there = _as_seen(shelf, (file for file in wanted if file.name in placed))
+        there = _as_seen(layout, shelf, (file for file in wanted if file.name in placed))
         book.put_outputs(there, [], only=False, finished=True)
 
 
@@ -38,7 +38,7 @@ def finish(book: Book, layout: Layout, announced: Announced, *, placed: Collecti
     shelf = shelf_of(layout)
     shelf.put(book, announced, placed, notice)
     done = [each for each in book.parts if each.state == "sealed"]
-    outputs = _as_seen(shelf, (file for _, file in announced.files))
+    outputs = _as_seen(layout, shelf, (file for _, file in announced.files))
     marked = [replace(each, state="published", file=None) for each in done]
     book.put_outputs(outputs, marked, only=not layout.is_directory, finished=True)
     book.step("publish: marked")
@@ -55,20 +55,20 @@ def _refuse_overwriting(book: Book, layout: Layout, shelf: Shelf, announced: Ann
     if announced.folder is not None and not placed and seen:
         raise OutputError(f"{layout.output}: somebody put files where the output goes; move them, then run again")
     for _, file in announced.files:
-        old = book.outputs.get(file.name)
-        if file.name in seen and file.name not in placed and not (old and _is_old(shelf, old, seen)):
+        old, now = book.outputs.get(file.name), layout.name_now(file.name)
+        if now in seen and file.name not in placed and not (old and _is_old(shelf, old, seen[now])):
             raise changed(shelf.place(file.name))
 
 
-def _is_old(shelf: Shelf, old: OutputFile, seen: Mapping[str, Stamp | None]) -> bool:
-    return seen[old.name] == Stamp(old.size, old.mtime_ns, old.inode) or bool(shelf.matching([old]))
+def _is_old(shelf: Shelf, old: OutputFile, seen: Stamp | None) -> bool:
+    return seen == Stamp(old.size, old.mtime_ns, old.inode) or bool(shelf.matching([old]))
 
 
-def _as_seen(shelf: Shelf, files: Iterable[OutputFile]) -> list[OutputFile]:
+def _as_seen(layout: Layout, shelf: Shelf, files: Iterable[OutputFile]) -> list[OutputFile]:
     """Give these files with the looks they have now in their places. Raises MismatchError for one that is not there."""
     seen, found = shelf.seen(), []
     for file in files:
-        stamp = seen.get(file.name)
+        stamp = seen.get(layout.name_now(file.name))
         if stamp is None:
             raise gone(shelf.place(file.name))
         if stamp.size != file.size:

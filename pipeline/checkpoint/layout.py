@@ -49,6 +49,10 @@ class Layout:
         """The folder that the names of input files on record are relative to."""
         return self.folder.parent if isinstance(self.output, Location) else self.output.parent
 
+    def name_now(self, name: str) -> str:
+        """Give what an output file that had this name when it was published is called now: a single file may be renamed."""
+        return name if self.is_directory else self.output.name
+
     @property
     def outbox(self) -> Path:
         """Finished output files that wait to be put into a store."""

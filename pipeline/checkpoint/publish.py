@@ -193,7 +193,7 @@ def _refuse_changed(record: "Record", shelf: Shelf, seen: Mapping[str, Stamp | N
     outputs = list(record.book.outputs.values())
     now = {}
     for file in outputs:
-        stamp = seen.get(file.name)
+        stamp = seen.get(record.layout.name_now(file.name))
         if stamp is None:
             raise gone(shelf.place(file.name))
         now[file.name] = replace(file, mtime_ns=stamp.mtime_ns, inode=stamp.inode)

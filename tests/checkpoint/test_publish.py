@@ -13,6 +13,7 @@ from pipeline.checkpoint import files
 from pipeline.checkpoint.layout import Layout
 from pipeline.checkpoint.lock import hold
 from pipeline.checkpoint.publish import publish, set_aside, verify_output
+from pipeline.checkpoint.record import open_record
 from pipeline.core.errors import DamagedError, MismatchError, OutputError, RowcallError
 from tests.checkpoint.desk import Crash, Desk, failed, ok
 
@@ -249,6 +250,22 @@ def test_a_broken_off_publish_whose_files_are_gone_is_done_again_from_the_parts(
     desk.run()
     assert desk.table().num_rows == 23
     assert set(desk.asked.values()) == {1}
+
+
+def test_an_output_and_its_record_are_renamed_together(desk: Desk) -> None:
+    desk.run()
+    old = desk.layout
+    now = Layout.of(old.output.with_name(f"renamed-{old.output.name}"), is_directory=desk.is_directory)
+    assert isinstance(old.output, Path) and isinstance(now.output, Path)
+    old.output.rename(now.output)
+    old.folder.rename(now.folder)
+    for _ in range(2):  # the second time under the name that the first one put on record
+        record = open_record(now, create=False)
+        verify_output(record, deep=True)
+        publish(record, metadata={"job": "test"})
+        record.close()
+    assert {each.name for each in desk.folder.iterdir()} == {now.output.name, now.folder.name}
+    assert pq.read_table(now.output).num_rows == 23
 
 
 def test_setting_aside_deletes_nothing_and_leaves_a_pair_that_works(desk: Desk) -> None:

@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 
 from pipeline.checkpoint.entries import StoredFile
-from pipeline.checkpoint.layout import make_folder, preflight
+from pipeline.checkpoint.layout import Layout, make_folder, preflight
 from pipeline.checkpoint.publish import manifest_stands, publish, set_aside, verify_output
+from pipeline.checkpoint.record import open_record
 from pipeline.checkpoint.repair import repair
 from pipeline.checkpoint.shelf import shelf_of
 from pipeline.checkpoint.store_shelf import TRIES
 from pipeline.core.errors import DamagedError, MismatchError, OutputError, StoppedError, StorageError
+from pipeline.core.locations import Location
 from tests.checkpoint.desk import Crash, failed, ok
 from tests.checkpoint.remote import RemoteDesk
 from tests.storage.proxy import Asked, Denied, Proxy
@@ -270,6 +272,18 @@ def test_an_output_that_is_not_as_it_was_put_stops_everything_and_is_named(desk:
     record = desk.open()
     with pytest.raises(MismatchError, match=f"^s3://{desk.bucket}/{key}: the finished job's output (is missing|was changed)"):
         verify_output(record, deep=harm == "changed")  # it may have been put in the same second
+    record.close()
+
+
+def test_an_output_that_was_put_under_another_key_is_known_by_its_bytes(desk: RemoteDesk) -> None:
+    desk.run()
+    for key in desk.keys:
+        desk.put(f"other/{key.replace('out', 'named')}", desk.get(key))
+    place = Location("s3", desk.bucket, f"other/deep/named{'' if desk.is_directory else '.parquet'}")
+    record = open_record(Layout.of(place, is_directory=desk.is_directory, folder=desk.layout.folder), create=False)
+    verify_output(record)
+    verify_output(record)
+    assert [each.num_rows for state in record.parts() for each in record.batches(state.part)] == [10, 10, 3]
     record.close()
 
 
