@@ -88,6 +88,7 @@ class Engine:
         def ask(name: str) -> None:
             loop.call_soon_threadsafe(stop.request, f"interrupted by {name}", 3)
 
+        self.interrupts.check()
         self.interrupts.ask = ask
         threads = Threads.start(render=render_threads(self.job.config) if self.renderer.blocking else 0)
         try:

@@ -281,6 +281,7 @@ class _Execution:
 
     def _publish(self, record: Record, endpoint: Endpoint) -> None:
         """Make the output; what an interrupt breaks off here, the next run finishes without asking anything."""
+        self._interrupts.check()
         unsealed = [each.part for each in record.parts() if not each.sealed]
         if unsealed:
             raise StoppedError(f"{len(unsealed)} parts could not be sealed; the same command goes on")

@@ -22,6 +22,7 @@ class Interrupts:
     def __init__(self) -> None:
         self.ask: Callable[[str], None] | None = None
         self.count = 0
+        self._raised: str | None = None
 
     def heed(self, number: int, frame: FrameType | None = None) -> None:
         self.count += 1
@@ -31,8 +32,16 @@ class Interrupts:
             _say_at_once("rowcall: stopped at once; the same command goes on where this one left off\n")
             os._exit(EXIT_AT_ONCE)
         if self.ask is None:
-            raise StoppedError(f"interrupted by {name}; the same command goes on")
-        self.ask(name)
+            self._raised = name
+            self.check()
+        else:
+            self.ask(name)
+
+    def check(self) -> None:
+        """Raise what the first signal raised once more: a library that was at work then may have taken it for a failure of its
+        own, and tried again. boto3 does so."""
+        if self._raised is not None:
+            raise StoppedError(f"interrupted by {self._raised}; the same command goes on")
 
 
 def _say_at_once(text: str) -> None:

@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline import Job, RowcallError, run_job
+from pipeline.core.errors import StoppedError
 from pipeline.jobs.check import check_job
 from pipeline.jobs.look import export_batches
 from pipeline.simulate import SimulatorSettings, serve
@@ -243,6 +245,26 @@ def test_a_store_that_refuses_is_for_somebody_to_see_to(night: Night, s3: S3Serv
     with pytest.raises(RowcallError, match=rf"^s3://{night.bucket}/in/\S*: the store refuses: check the credentials") as error:
         night.run(f"s3://{night.bucket}/{path}")
     assert error.value.exit_code == 2
+
+
+def test_a_signal_that_comes_while_a_store_is_listed_is_heeded_before_anything_is_sent(
+    night: Night, s3: S3Server, watched: Watched
+) -> None:
+    s3.put(night.bucket, "in/a.csv", csv(range(10)))
+
+    def interrupted() -> bool:
+        if watched.log[-1].query.startswith("list-type") and "in%2F" in watched.log[-1].query and not sent:
+            sent.append(True)
+            os.kill(os.getpid(), signal.SIGTERM)  # boto3 takes what it raises for a failure of the network
+        return False
+
+    sent: list[bool] = []
+    watched.until = interrupted
+    with pytest.raises(StoppedError, match="interrupted by SIGTERM"):
+        night.run()
+    assert sent and night.simulator.stats()["requests"] == 0
+    night.run()
+    assert night.ids() == ids(range(10))
 
 
 def test_an_export_shows_rows_that_were_never_asked_from_where_they_lie(night: Night, s3: S3Server, tmp_path: Path) -> None:
