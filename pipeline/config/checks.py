@@ -13,7 +13,7 @@ from pathlib import PurePath
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
-from pipeline.core.locations import Location, is_remote
+from pipeline.core.locations import Location, is_remote, lacks_a_slash
 from pipeline.core.redact import looks_like_key
 
 CSV_TYPES = ("string", "int64", "float64", "bool", "date", "timestamp")
@@ -62,6 +62,10 @@ def any_path(path: str) -> str:
     if is_remote(path):
         Location.parse(path)  # raises what it says to whoever wrote it
         return path
+    if lacks_a_slash(path):
+        raise ValueError(
+            f"found {path.partition('/')[0]}/ with one slash, allowed: a local path, or s3://bucket/key and the like"
+        )
     return local_path(path)
 
 

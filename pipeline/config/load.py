@@ -15,6 +15,7 @@ from pipeline.config.checks import GLOB
 from pipeline.config.model import Config
 from pipeline.core.described import describe
 from pipeline.core.errors import ConfigError
+from pipeline.core.locations import lacks_a_slash
 from pipeline.core.redact import HIDDEN, looks_like_key, without_keys
 
 MOST_BYTES = 1_000_000
@@ -163,7 +164,7 @@ def _anchor(raw: dict[str, Any], base: Path) -> None:
 
 
 def _absolute(value: Any, base: Path) -> Any:
-    if not isinstance(value, str) or not value or _REMOTE.match(value):
+    if not isinstance(value, str) or not value or _REMOTE.match(value) or lacks_a_slash(value):
         return value  # the model says what is wrong with it
     text = os.path.expanduser(value)  # noqa: PTH111 -- a glob is not yet a Path
     # A folder may be called `run[1]`: only what the user wrote is a pattern.

@@ -11,11 +11,17 @@ from unicodedata import category
 # gcs is another spelling of gs. The rest is what pyarrow reaches without a server of its own.
 SCHEMES = ("s3", "gs", "gcs", "abfs", "abfss")
 _REMOTE = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_ONE_SLASH = re.compile(rf"(?:{'|'.join(SCHEMES)}):/(?!/)", re.IGNORECASE)
 
 
 def is_remote(text: str) -> bool:
     """Whether a text has the form of a location: what stands in a config is a local path otherwise."""
     return _REMOTE.match(text) is not None
+
+
+def lacks_a_slash(text: str) -> bool:
+    """Whether it is `s3:/bucket/key` and the like: by its form a path on this disk, which nobody who writes it means."""
+    return _ONE_SLASH.match(text) is not None
 
 
 @dataclass(frozen=True, slots=True, order=True)

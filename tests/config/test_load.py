@@ -268,6 +268,9 @@ checkpoint: {part_rows: 0.5}
         ("output.path=ftp://bucket/x.parquet", ["ftp://", "s3://bucket/key"]),
         ("output.path=s3://bucket", ["whole bucket"]),
         ("output.path=s3://me:secret@bucket/x", ["no credentials"]),
+        ("output.path=s3:/bucket/x", ["one slash", "s3://bucket/key"]),
+        ("input.path=GS:/bucket/*.csv", ["GS:/ with one slash"]),
+        ("images.root=s3:/bucket/photos", ["one slash", "s3://bucket/key"]),
         ("checkpoint.dir=s3://bucket/x", ["s3://", "local disk"]),
     ],
 )
