@@ -22,6 +22,10 @@ _CONNECT_S, _REQUEST_S = 10.0, 60.0
 
 def arrow_file_system(bucket: str, endpoint: str | None) -> fs.FileSystem:
     """Reach S3 for reading. Where nothing says which region the bucket is in, Amazon is asked."""
+    if endpoint and not endpoint.startswith(("http://", "https://")):  # pyarrow would try https for as long as it tries at all
+        raise ConfigError(
+            f"AWS_ENDPOINT_URL: found {endpoint!r:.60}, allowed: http:// or https:// and a host, such as https://host:9000"
+        )
     options: dict[str, Any] = {"endpoint_override": endpoint} if endpoint else {}
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     if region is None and endpoint is None:
@@ -88,8 +92,13 @@ class Uploads:
 
     @cached_property
     def _session(self) -> Any:
-        try:
-            import boto3
-        except ImportError:
-            raise ConfigError(f"output.path: writing to s3:// needs boto3: {missing_extra('s3')}") from None
-        return boto3.Session()
+        return imported_boto3().Session()
+
+
+def imported_boto3() -> Any:
+    """Import boto3. Raises ConfigError where it is not installed."""
+    try:
+        import boto3
+    except ImportError:
+        raise ConfigError(f"output.path: writing to s3:// needs boto3: {missing_extra('s3')}") from None
+    return boto3

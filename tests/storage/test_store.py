@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.core.errors import StoppedError, StorageError
+from pipeline.core.errors import ConfigError, StoppedError, StorageError
 from pipeline.core.locations import Location
 from pipeline.storage import Larger, RemoteFile, Store, remote_file, store_of
 from pipeline.storage.s3 import arrow_file_system
@@ -120,6 +120,12 @@ def test_a_store_that_is_away_comes_back(monkeypatch: pytest.MonkeyPatch, s3: S3
     for name, value in {**s3.env, "AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_MAX_ATTEMPTS": "2"}.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(StoppedError, match="cannot be reached or failed"):
+        store_at("bucket").info("key")
+
+
+def test_a_server_without_its_scheme_is_named_at_once(monkeypatch: pytest.MonkeyPatch, s3: S3Server) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "127.0.0.1:9000")
+    with pytest.raises(ConfigError, match=r"^AWS_ENDPOINT_URL: found '127.0.0.1:9000', allowed: http://"):
         store_at("bucket").info("key")
 
 
