@@ -347,7 +347,7 @@ class Config(Section):
         if output is not None and isinstance(output.place, Location) and folder is None:
             raise section_error(
                 f"dir: needed, for {output.path} lies in a store and the record has to lie on a local disk;"
-                " give it a folder of its own, such as dir: captions.rowcall"
+                " give it a folder of its own, such as dir: captions.rowcall, or --set checkpoint.dir=captions.rowcall"
             )
         path = checks.reads_record(source.path, str(folder)) if source and folder else None
         if path is not None:

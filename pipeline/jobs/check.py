@@ -13,6 +13,7 @@ from pipeline.checkpoint.schema import output_schema
 from pipeline.config import Config
 from pipeline.core.errors import BadRowError, BusyError, DamagedError, SourceError
 from pipeline.core.keys import changes
+from pipeline.core.locations import Location
 from pipeline.core.pricing import Pricing
 from pipeline.core.redact import HIDDEN
 from pipeline.core.tokens import most_completion
@@ -29,6 +30,7 @@ from pipeline.jobs.wiring import Endpoint, build_endpoint, build_renderer, most_
 from pipeline.prompts import SliceReader
 from pipeline.sources import Found
 from pipeline.sources.pictures import number_and_bytes
+from pipeline.storage import check_writer
 
 ROWS = 100
 _SHOWN_CHARS = 2000
@@ -77,6 +79,8 @@ def check_job(job: Job) -> Preview:
     notices: list[str] = []
     endpoint = build_endpoint(job.config, warn=notices.append)
     check_pillow(job.config)
+    if isinstance(job.config.output.place, Location):
+        check_writer(job.config.output.place)
     found = inputs.find_files(job.config)
     notices += found.notices
     config = suited(job.config, pictures=bool(found.pictures))

@@ -241,6 +241,14 @@ def store_of(location: Location) -> Store:
     return _made(location.scheme, location.bucket, os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL"))
 
 
+def check_writer(location: Location) -> None:
+    """Raise ConfigError where what puts objects into such a store is not installed."""
+    if location.scheme == "s3":
+        from pipeline.storage.s3 import imported_boto3
+
+        imported_boto3()
+
+
 @cache
 def _made(scheme: str, bucket: str, endpoint: str | None) -> Store:
     location = Location(scheme, bucket, "")

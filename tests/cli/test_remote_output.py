@@ -1,6 +1,7 @@
 """A job whose output lies in an object store, from the command line: its life, what is refused, and what others are told."""
 
 import json
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -97,6 +98,15 @@ def test_a_location_where_none_will_do_is_named_as_it_was_written(rowcall, comma
     named = next(each for each in command if each.startswith("s3://"))
     assert ended.code == 2
     assert ended.err.startswith(f"rowcall: error: {named}: ") and remedy in ended.err
+
+
+@pytest.mark.parametrize("verb", ["run", "check"])
+def test_without_boto3_it_is_said_before_anything_is_sent(rowcall, job, tmp_path, monkeypatch, verb):
+    monkeypatch.setitem(sys.modules, "boto3", None)
+    ended = rowcall(verb, job)
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.startswith("rowcall: error: output.path: writing to s3:// needs boto3: pip install ")
+    assert not (tmp_path / "rec" / "captions.rowcall" / "journal.db").exists()
 
 
 def test_a_store_that_refuses_ends_the_run_before_anything_is_sent(rowcall, job, tmp_path, proxy):
