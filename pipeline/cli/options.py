@@ -82,9 +82,16 @@ def job_options(verb: Callable[..., None]) -> Callable[..., None]:
         (
             click.argument("config", required=False, type=CONFIG),
             click.option(
-                "-i", "--input", multiple=True, type=ONE_A_LINE, metavar="PATH", help="File, folder or glob to read; repeatable."
+                "-i",
+                "--input",
+                multiple=True,
+                type=ONE_A_LINE,
+                metavar="PATH",
+                help="File, folder or glob to read, also s3://bucket/…; repeatable.",
             ),
-            click.option("-o", "--output", metavar="PATH", help="FILE.parquet, or a folder."),
+            click.option(
+                "-o", "--output", metavar="PATH", help="FILE.parquet, or a folder; also s3://bucket/…, with checkpoint.dir."
+            ),
             click.option("-p", "--prompt", metavar="TEMPLATE", help="Jinja2 over the row's columns: 'Describe {{ title }}'."),
             click.option("-s", "--system", metavar="TEMPLATE", help="Template of the system message."),
             click.option("--image", multiple=True, type=ONE_A_LINE, metavar="COLUMN", help="Column with images; repeatable."),

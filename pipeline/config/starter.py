@@ -34,7 +34,7 @@ prompt:
   images: photo                    # column with bytes, {bytes, path} structs, paths, URLs or data URIs
 
 images:
-  # root: photos                   # for a column of paths: nothing outside this folder is read
+  # root: photos                   # for a column of paths: nothing outside this folder (or s3://bucket/photos) is read
   # urls: inline                   # fetch http(s) URLs here, from public addresses, and send the bytes; pass: the endpoint does
   max_megabytes: 20
   # max_side: 768                  # pixels; what is larger is shrunk before it is sent (needs rowcall[images])
@@ -52,6 +52,7 @@ def starter(provider: str, *, images: bool) -> str:
 # Paths are relative to this file.
 input:
   path: {data}   # file, folder or glob, or a list: .parquet .tar .csv .tsv .jsonl (+ .gz){_FOLDER if images else ""}
+  # Or in an object store: s3://my-bucket/in/, a key, a prefix or a pattern; gs:// too. Credentials are never written here.
 
 {_IMAGES if images else _TEXT}
 {_ENDPOINTS[provider]}
@@ -71,8 +72,10 @@ limits:
 #   max_cost: 5                    # before more is spent, by pricing and request.max_tokens
 
 output:
-  path: out/{"captions" if images else "answers"}.parquet   # no suffix: a folder of parts
+  path: out/{"captions" if images else "answers"}.parquet   # no suffix: a folder of parts. s3://my-bucket/out/ needs checkpoint
   # columns: [id]                  # input columns to keep; default all but image bytes
+
+# checkpoint: {{dir: out.rowcall}}  # the record, on a local disk; beside the output unless this says otherwise
 """
 
 
