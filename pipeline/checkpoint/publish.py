@@ -48,6 +48,7 @@ def publish(record: "Record", *, metadata: Mapping[str, object], notice: Notice 
     record.ballast.put_down()  # no reply is to come any more: its room is better used here
     try:
         announced = _write_folder(book, layout, metadata) if layout.is_directory else _write_file(book, layout, metadata)
+        verify_output(record)  # once more: writing took its time, and another machine may publish to the same place
         book.announce(announced)
         job_file.keep(book, layout)
         book.step("publish: announced")

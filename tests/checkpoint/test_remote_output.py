@@ -300,6 +300,22 @@ def test_an_output_nobody_here_made_is_refused_and_left_alone(desk: RemoteDesk) 
     assert desk.get(key) == b"dear"
 
 
+def test_what_another_machine_puts_there_while_files_are_written_is_left_alone(desk: RemoteDesk) -> None:
+    def step(point: str) -> None:
+        if point == "publish: written":
+            desk.put(file_of(desk), b"theirs")
+
+    record = desk.open(step)
+    with pytest.raises(OutputError, match="no record here says"):
+        desk.finish(record)
+    record.close()
+    assert desk.keys == [file_of(desk)]
+    assert desk.get(file_of(desk)) == b"theirs"
+    desk.s3.client.delete_object(Bucket=desk.bucket, Key=file_of(desk))
+    desk.run()
+    assert desk.table().num_rows == desk.asked.total() == 23
+
+
 def test_an_object_that_is_not_ours_in_the_folder_is_named_unless_readers_pass_it_over(folder_desk: RemoteDesk) -> None:
     folder_desk.run()
     folder_desk.put("deep/out/.hidden")
