@@ -300,9 +300,10 @@ def test_damage_is_found_by_verify(rowcall, tmp_path, job):
 
 def test_a_deadline_that_has_come_stops_the_run_and_the_same_command_goes_on(rowcall, tmp_path, job, simulator):
     rows(tmp_path, "in/a.csv", range(10))
-    with serve(SimulatorSettings(latency=Latency.parse("0.4"))) as slow:
+    # Long enough for a busy machine to start and to ask once.
+    with serve(SimulatorSettings(latency=Latency.parse("0.8"))) as slow:
         there = ["--set", f"endpoint.base_url={slow.base_url}", "-c", "1"]
-        ended = rowcall("run", job, "--json", "--deadline", "1s", *there)
+        ended = rowcall("run", job, "--json", "--deadline", "5s", *there)
         assert ended.code == 3
         summary = json.loads(ended.out)
         assert 0 < summary["ok"] < 10
@@ -315,9 +316,9 @@ def test_a_deadline_that_has_come_stops_the_run_and_the_same_command_goes_on(row
 def test_status_and_export_show_an_unfinished_job(rowcall, tmp_path, job):
     rows(tmp_path, "in/a.csv", range(30))
     assert rowcall("status", job).code == 2
-    with serve(SimulatorSettings(latency=Latency.parse("0.4"))) as slow:
+    with serve(SimulatorSettings(latency=Latency.parse("0.8"))) as slow:
         there = ["--set", f"endpoint.base_url={slow.base_url}", "-c", "1"]
-        assert rowcall("run", job, "-q", "--deadline", "1s", *there).code == 3
+        assert rowcall("run", job, "-q", "--deadline", "5s", *there).code == 3
     shown = json.loads(rowcall("status", job, "--json").out)
     assert shown["rows"] == 30 == shown["ok"] + shown["failed"] + shown["pending"]
     assert shown["ok"] > 0
