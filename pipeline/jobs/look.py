@@ -90,7 +90,10 @@ def standing(target: Path, *, verify: bool = False) -> Standing:
     layout = find_recorded(target)
     try:
         with hold(layout, "status"), way_on(layout), opened(layout) as record:
-            return _from_record(record, layout, verify=verify)
+            proven = _proven(record) if verify else None
+            if not isinstance(proven, str):
+                return _from_record(record, layout, proven)
+        raise DamagedError(proven)  # out here: the record is sound, and the way on is another than for one that is not
     except BusyError as error:
         if verify:
             raise
@@ -129,24 +132,27 @@ def _from_progress(layout: Layout, *, holder: str | None) -> Standing:
     return Standing(summary, live if isinstance(live, dict) and holder else {}, holder, ())
 
 
-def _from_record(record: Record, layout: Layout, *, verify: bool) -> Standing:
+def _from_record(record: Record, layout: Layout, proven: int | None) -> Standing:
     if record.job is None:
         raise ConfigError(f"{layout.output}: the record holds no job yet; `rowcall run` begins it")
-    proven = None
-    if verify:
-        try:
-            verify_output(record, deep=True)
-            proven = record.verify()
-        except MismatchError as error:
-            raise DamagedError(str(error)) from None
-        if not manifest_stands(record):
-            place = shelf_of(layout).place(MANIFEST)
-            raise DamagedError(f"{place}: is missing or does not list the output's files; `rowcall run` writes it anew")
     runs = tuple(record.runs())
     said = (progress_file.read(layout) or {}).get("live")
     credits_ = said.get("credits") if isinstance(said, dict) else None
     live = {} if credits_ is None else {"credits": credits_}
     return Standing(summary_of(record, layout, runs), live, None, runs, proven)
+
+
+def _proven(record: Record) -> int | str:
+    """Read output and record whole; give the rows that are proven, or say what of the output is not as it was published."""
+    try:
+        verify_output(record, deep=True)
+        proven = record.verify()
+    except MismatchError as error:
+        return str(error)
+    if not manifest_stands(record):
+        place = shelf_of(record.layout).place(MANIFEST)
+        return f"{place}: is missing or does not list the output's files; `rowcall run` writes it anew"
+    return proven
 
 
 def summary_of(record: Record, layout: Layout, runs: Sequence[StoredRun]) -> dict[str, object]:

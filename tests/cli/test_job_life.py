@@ -295,7 +295,8 @@ def test_damage_is_found_by_verify(rowcall, tmp_path, job):
     path.write_bytes(content)
     ended = rowcall("status", job, "--verify")
     assert ended.code == 5
-    assert "out.parquet" in ended.err
+    assert "out.parquet: the finished job's output was changed" in ended.err
+    assert "run again" not in ended.err, "that would not help"
 
 
 def test_a_deadline_that_has_come_stops_the_run_and_the_same_command_goes_on(rowcall, tmp_path, job, simulator):
