@@ -16,12 +16,12 @@ from pipeline.core.retry import Abort, Fail, Retry, RetryPolicy, backoff, decide
 from pipeline.core.tally import Traffic
 from pipeline.core.types import Fault, FaultKind, Reply
 from pipeline.core.unison import Unison
-from pipeline.core.values import value
 from pipeline.engine.feed import Feed, Task
 from pipeline.engine.gate import Gate
 from pipeline.engine.outage import Outage
 from pipeline.engine.rekey import Rekey
 from pipeline.engine.send import Sent
+from pipeline.engine.steps import Done, Later, Shelve, Step, Withhold
 from pipeline.engine.stop import Stop
 
 # From its third 429 on, while others are answered, a row waits by itself and holds up nobody else; it is given up as
@@ -31,33 +31,6 @@ MOST_THROTTLED = 10
 ANSWERED_MEANWHILE = 100
 RECOVERING_SHARE = 0.1
 SHORTAGE_PAUSE_S = 1.0
-
-
-@value(frozen=True, slots=True)
-class Done:
-    """The row ends with this result; record it."""
-
-    result: Reply | Fault
-
-
-@value(frozen=True, slots=True)
-class Later:
-    """The row goes back to the feed, to be sent again after so many seconds."""
-
-    after: float
-
-
-@value(frozen=True, slots=True)
-class Shelve:
-    """The row goes back to the feed until others were heard."""
-
-
-@value(frozen=True, slots=True)
-class Withhold:
-    """The row may not be sent again, yet is not to blame while nobody gets through: its verdict waits."""
-
-
-Step = Done | Later | Shelve | Withhold
 
 
 class Judge:

@@ -18,13 +18,14 @@ from pipeline.engine.bulk import Bulk, Load
 from pipeline.engine.feed import Feed, Task
 from pipeline.engine.gate import Gate
 from pipeline.engine.guards import Guards
-from pipeline.engine.judge import Done, Judge, Later, Shelve, Step, Withhold
+from pipeline.engine.judge import Judge
 from pipeline.engine.recorder import Recorder
 from pipeline.engine.room import Lacking, Room
 from pipeline.engine.sealing import Sealing
 from pipeline.engine.send import Builder, Sent, send
 from pipeline.engine.settings import Settings
 from pipeline.engine.spending import Spending
+from pipeline.engine.steps import Done, Later, Shelve, Step, Withhold
 from pipeline.engine.stop import Stop, Stopped
 from pipeline.engine.threads import Threads
 from pipeline.engine.work import REAL_TIME, Clock, Result, Work
@@ -69,22 +70,7 @@ class Run:
         self._limit = AdaptiveLimit(settings.concurrency, adaptive=settings.adaptive)
         self._pace = Pace(settings.requests_per_minute, settings.tokens_per_minute, learn=settings.adaptive)
         self._gate = Gate(self._limit.limit, stop=stop, now=clock.now, draw=clock.draw, pace=self._pace)
-        self._judge = Judge(
-            policy=settings.policy,
-            concurrency=settings.concurrency,
-            gate=self._gate,
-            feed=self._feed,
-            stop=stop,
-            limit=self._limit,
-            pace=self._pace,
-            any_ok=lambda: self._books.tally.ok > 0 or self._any_reply,
-            left=lambda: self._books.left,
-            now=clock.now,
-            wall=clock.wall,
-            draw=clock.draw,
-            notice=observer.notice,
-            rekeyed=rekeyed,
-        )
+        self._judge = self._made_judge(rekeyed)
         self._any_reply = False
         self._recorder = Recorder(journal, threads.commit, stop, self._committed)
         self._guards = Guards(
@@ -105,6 +91,24 @@ class Run:
         self._spending = Spending(_budget(settings, work.tally.cost), stop)
         self._bulk = Bulk(settings.most_held_bytes, builders=settings.builders or settings.concurrency)
         self._posting: set[asyncio.Task[None]] = set()
+
+    def _made_judge(self, rekeyed: Callable[[], bool]) -> Judge:
+        return Judge(
+            policy=self._settings.policy,
+            concurrency=self._settings.concurrency,
+            gate=self._gate,
+            feed=self._feed,
+            stop=self._stop,
+            limit=self._limit,
+            pace=self._pace,
+            any_ok=lambda: self._books.tally.ok > 0 or self._any_reply,
+            left=lambda: self._books.left,
+            now=self._clock.now,
+            wall=self._clock.wall,
+            draw=self._clock.draw,
+            notice=self._observer.notice,
+            rekeyed=rekeyed,
+        )
 
     async def go(self) -> Result:
         """Run to the end, or to a stop; what was in flight is recorded either way."""

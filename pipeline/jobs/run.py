@@ -9,7 +9,7 @@ from dataclasses import replace
 import pyarrow as pa
 
 from pipeline.checkpoint import progress_file
-from pipeline.checkpoint.entries import PICTURES, StoredFile, StoredJob
+from pipeline.checkpoint.entries import PICTURES, StoredJob
 from pipeline.checkpoint.layout import make_folder, preflight
 from pipeline.checkpoint.lock import hold
 from pipeline.checkpoint.publish import manifest_stands, publish, set_aside, verify_output
@@ -33,6 +33,7 @@ from pipeline.jobs.job import Job
 from pipeline.jobs.machine import make_room_for, tell_of_memory, tell_of_proxies
 from pipeline.jobs.pictures import check_pillow
 from pipeline.jobs.place import layout_of
+from pipeline.jobs.results import or_nothing_sent, said_of, told_apart
 from pipeline.jobs.watch import Both, OverTime, ProgressFile, Unwatched
 from pipeline.jobs.wiring import Endpoint, build_endpoint, build_renderer, most_held, most_picture_bytes, room_of
 from pipeline.prompts import Renderer, SliceReader
@@ -245,7 +246,7 @@ class _Execution:
                     room.prepare()
                 watched = (Both(progress, timeline), self._observer)
                 engine = Engine(self._job, endpoint, renderer, source, record, files, room, *watched, self._interrupts)
-                result = _told_apart(engine.run(todo))
+                result = told_apart(engine.run(todo))
                 source.close()
                 # Publishing takes memory of its own.
                 pa.default_memory_pool().release_unused()
@@ -260,8 +261,8 @@ class _Execution:
                     checked = captions.look_through(record, self._observer.notice)
             summary = self._finish(record, result, todo, traffic, checked)
         except RowcallError as error:
-            stopped_by = replace(_nothing_sent(result, record, todo), stopped=str(error), stop_code=error.exit_code)
-            stopped_by = _told_apart(stopped_by)
+            stopped_by = replace(or_nothing_sent(result, record, todo), stopped=str(error), stop_code=error.exit_code)
+            stopped_by = told_apart(stopped_by)
             summary = self._finish(record, stopped_by, todo, stopped_by.traffic)
             progress.end(summary)
             if error.exit_code == ConfigError.exit_code and stopped_by.traffic.requests:
@@ -291,7 +292,7 @@ class _Execution:
                 "version": __version__,
                 "job": digest(endpoint.facts),
                 "config": redacted(self._stated),
-                "inputs": [_said_of(each) for each in record.files()],
+                "inputs": [said_of(each) for each in record.files()],
                 "limit": self._job.limit,
                 "kept_under_changed_config": [each.id for each in record.runs() if each.note.get("keep_done")],
             },
@@ -325,27 +326,6 @@ class _Execution:
             with suppress(OSError):  # the journal has it all
                 progress_file.write_summary(self._layout, summary.to_json())
         return summary
-
-
-def _told_apart(result: Result) -> Result:
-    """Exit 2 says that nothing was sent; what is found only later needs a person all the same."""
-    if result.stop_code == ConfigError.exit_code and result.traffic.requests:
-        return replace(result, stop_code=UnfinishedError.exit_code)
-    return result
-
-
-def _nothing_sent(result: Result | None, record: Record, todo: Todo) -> Result:
-    if result is not None:
-        return result
-    tally = record.tally()
-    return Result(tally, Traffic(), tally.done - todo.again, 0.0, None, 0)
-
-
-def _said_of(file: StoredFile) -> dict[str, object]:
-    """Give what the output's metadata says of an input file, or of a run's new pictures as a whole."""
-    if file.kind is not None:
-        return {"path": file.path, "rows": file.rows, "kind": file.kind}
-    return {"path": file.path, "rows": file.rows, "size": file.size, "sha256": file.sha256, "footer": file.footer}
 
 
 class _NoRows(Renderer):
