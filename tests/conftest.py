@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, settings
 from tests.storage.proxy import Proxy
 from tests.storage.scripted import ScriptedStore
 from tests.storage.server import S3Server
+from tests.storage.watched import Watched
 
 settings.register_profile("rowcall", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("rowcall")
@@ -58,3 +59,12 @@ def proxy(s3: S3Server, bucket: str, monkeypatch: pytest.MonkeyPatch) -> Iterato
     with Proxy(s3.url) as standing:
         monkeypatch.setenv("AWS_ENDPOINT_URL", standing.url)
         yield standing
+
+
+@pytest.fixture
+def watched(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched]:
+    """Give what stands before the server and notes its answers, with an environment in which rowcall tries twice."""
+    with Watched(s3.url) as it:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", it.url)
+        monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
+        yield it

@@ -52,14 +52,6 @@ def parquet(numbers: range, *, padding: int = 0, **options: Any) -> bytes:
 
 
 @pytest.fixture
-def watched(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched]:
-    with Watched(s3.url) as it:
-        monkeypatch.setenv("AWS_ENDPOINT_URL", it.url)
-        monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
-        yield it
-
-
-@pytest.fixture
 def simulator() -> Iterator[Simulator]:
     with serve(SimulatorSettings(wrong=0.0)) as it:
         yield it
@@ -134,10 +126,10 @@ def test_the_next_night_asks_new_rows_only_and_files_that_are_known_cost_no_requ
     ended = night.run()
     assert (ended.rows, ended.requests, ended.resumed) == (65, 5, 60)
     assert night.ids() == [*first, *ids(range(500, 505))]
-    assert {each.key for each in watched.log} == {night.bucket, f"{night.bucket}/in/0-new.csv"}
+    assert {each.path for each in watched.log} == {night.bucket, f"{night.bucket}/in/0-new.csv"}
     watched.log.clear()
     assert night.run().requests == 0
-    assert {each.key for each in watched.log} == {night.bucket}, "a night without anything new lists, and no more"
+    assert {each.path for each in watched.log} == {night.bucket}, "a night without anything new lists, and no more"
 
 
 def test_a_file_that_vanished_is_fine_and_a_retry_of_its_rows_says_so(night: Night, s3: S3Server) -> None:

@@ -3,7 +3,6 @@
 import gzip
 import hashlib
 import io
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,14 +30,6 @@ from tests.storage.server import S3Server
 from tests.storage.watched import Watched
 
 pytestmark = pytest.mark.network
-
-
-@pytest.fixture
-def watched(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched]:
-    with Watched(s3.url) as it:
-        monkeypatch.setenv("AWS_ENDPOINT_URL", it.url)
-        monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
-        yield it
 
 
 def parquet(table: pa.Table, **options: Any) -> bytes:

@@ -22,6 +22,17 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
+class Exchange:
+    """A request that the server answered, `size` bytes of body. `ranged`: it asked for a part of an object."""
+
+    method: str
+    path: str
+    query: str
+    ranged: bool
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class Denied:
     """An answer in the server's stead. Codes that the clients take for passing trouble are asked for again and again."""
 
@@ -29,12 +40,18 @@ class Denied:
     code: str = "AccessDenied"
 
 
+class Away:
+    """No answer at all: the connection is cut."""
+
+
 @dataclass
 class Proxy:
-    """Runs while it is entered. `answer` may answer a request; `spoil` may change the body of a PUT."""
+    """Runs while it is entered. `answer` may answer a request; `spoil` may change the body of a PUT; `heard` is told what the
+    server answered, before whoever asked is."""
 
     target: str
-    answer: Callable[[Asked], Denied | None] = lambda asked: None
+    answer: Callable[[Asked], Denied | Away | None] = lambda asked: None
+    heard: Callable[[Exchange], None] = lambda exchange: None
     spoil: Callable[[Asked, bytes], bytes] = lambda asked, body: body
     asked: list[Asked] = field(default_factory=list)
 
@@ -70,7 +87,11 @@ class Proxy:
         body = _body_of(request)
         asked = _asked(request.command, request.path)
         self.asked.append(asked)
-        if (denied := self.answer(asked)) is not None:
+        denied = self.answer(asked)
+        if isinstance(denied, Away):
+            request.close_connection = True
+            return
+        if denied is not None:
             content = f"<Error><Code>{denied.code}</Code><Message>as the test wants it</Message></Error>".encode()
             _send(request, denied.status, [("Content-Type", "application/xml")], content)
             return
@@ -81,7 +102,11 @@ class Proxy:
         try:
             upstream.request(request.command, request.path, body=body, headers=headers)
             reply = upstream.getresponse()
-            _send(request, reply.status, reply.getheaders(), reply.read())
+            content = reply.read()
+            url = urlsplit(request.path)
+            ranged = "Range" in request.headers
+            self.heard(Exchange(request.command, unquote(url.path).lstrip("/"), url.query, ranged, len(content)))
+            _send(request, reply.status, reply.getheaders(), content)
         finally:
             upstream.close()
 

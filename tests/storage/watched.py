@@ -1,29 +1,10 @@
-"""What stands between rowcall and an S3 server in a test: it notes what is asked, and can take the server away."""
+"""An S3 server whose answers are noted, and which can go away or refuse, for who looks at what reading costs."""
 
-import http.client
-import threading
 from collections.abc import Callable
-from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Self
-from urllib.parse import unquote, urlsplit
 
-
-@dataclass(frozen=True)
-class Asked:
-    """One request. `size` is how many bytes of body answered it; `ranged`: it asked for a part of an object."""
-
-    method: str
-    key: str
-    query: str
-    ranged: bool
-    size: int
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    watched: "Watched"
+from tests.storage.proxy import Asked, Away, Denied, Exchange, Proxy
 
 
 class Watched:
@@ -33,79 +14,32 @@ class Watched:
     """
 
     def __init__(self, server: str) -> None:
-        self.server = urlsplit(server).netloc
-        self.log: list[Asked] = []
+        self.log: list[Exchange] = []
         self.away = False
         self.denies = False  # answers as Amazon does to whoever lacks the right
         self.until: Callable[[], bool] = lambda: False
+        self._proxy = Proxy(server, answer=self._answer, heard=self._heard)
 
     def __enter__(self) -> Self:
-        self._proxy = _Server(("127.0.0.1", 0), _Handler)
-        self._proxy.watched = self
-        self.url = f"http://127.0.0.1:{self._proxy.server_port}"
-        self._thread = threading.Thread(target=self._proxy.serve_forever, daemon=True)
-        self._thread.start()
+        self.url = self._proxy.__enter__().url
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._proxy.shutdown()
-        self._proxy.server_close()
-        self._thread.join()
+        self._proxy.__exit__(kind, error, trace)
 
-    def count(self, method: str, *, key: str | None = None, query: str | None = None) -> int:
-        """Give how many such requests there were; `key` and `query` are what theirs begin with."""
-        return len([1 for each in self.log if each.method == method and _fits(each.key, key) and _fits(each.query, query)])
+    def count(self, method: str) -> int:
+        """Give how many such requests there were."""
+        return sum(each.method == method for each in self.log)
 
-    def fetched(self, suffix: str = "") -> list[Asked]:
+    def fetched(self, suffix: str = "") -> list[Exchange]:
         """Give the requests for the content of objects whose keys end so."""
-        return [each for each in self.log if each.method == "GET" and "list-type" not in each.query and each.key.endswith(suffix)]
+        return [
+            each for each in self.log if each.method == "GET" and "list-type" not in each.query and each.path.endswith(suffix)
+        ]
 
+    def _answer(self, asked: Asked) -> Denied | Away | None:
+        return Away() if self.away else Denied() if self.denies else None
 
-def _fits(text: str, start: str | None) -> bool:
-    return start is None or text.startswith(start)
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: _Server
-
-    def _answer(self) -> None:
-        watched = self.server.watched
-        if watched.away:
-            self.close_connection = True
-            return
-        if watched.denies:
-            return self._deny()
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        upstream = http.client.HTTPConnection(watched.server)
-        upstream.request(self.command, self.path, body, dict(self.headers))
-        reply = upstream.getresponse()
-        content = reply.read()
-        upstream.close()
-        place = urlsplit(self.path)
-        # Before it is sent, so that whoever has the answer finds it here.
-        asked = Asked(self.command, unquote(place.path).lstrip("/"), place.query, "Range" in self.headers, len(content))
-        watched.log.append(asked)
-        if watched.until():
-            watched.away = True
-        self.send_response_only(reply.status)
-        for name, value in reply.getheaders():
-            if name.lower() not in ("transfer-encoding", "connection", "content-length"):
-                self.send_header(name, value)
-        length = reply.getheader("Content-Length") if self.command == "HEAD" else str(len(content))
-        self.send_header("Content-Length", length or "0")
-        self.end_headers()
-        self.wfile.write(content)
-
-    def _deny(self) -> None:
-        said = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>" * (self.command != "HEAD")
-        self.send_response_only(403)
-        self.send_header("Content-Type", "application/xml")
-        self.send_header("Content-Length", str(len(said)))
-        self.end_headers()
-        self.wfile.write(said)
-
-    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _answer
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
+    def _heard(self, exchange: Exchange) -> None:
+        self.log.append(exchange)
+        self.away = self.away or self.until()
