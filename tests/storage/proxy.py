@@ -47,11 +47,11 @@ class Away:
 @dataclass
 class Proxy:
     """Runs while it is entered. `answer` may answer a request; `spoil` may change the body of a PUT; `heard` is told what the
-    server answered, before whoever asked is."""
+    server answered, before whoever asked is, and whether that goes on to them."""
 
     target: str
     answer: Callable[[Asked], Denied | Away | None] = lambda asked: None
-    heard: Callable[[Exchange], None] = lambda exchange: None
+    heard: Callable[[Exchange], bool] = lambda exchange: True
     spoil: Callable[[Asked, bytes], bytes] = lambda asked, body: body
     asked: list[Asked] = field(default_factory=list)
 
@@ -105,8 +105,11 @@ class Proxy:
             content = reply.read()
             url = urlsplit(request.path)
             ranged = "Range" in request.headers
-            self.heard(Exchange(request.command, unquote(url.path).lstrip("/"), url.query, ranged, len(content)))
-            _send(request, reply.status, reply.getheaders(), content)
+            exchange = Exchange(request.command, unquote(url.path).lstrip("/"), url.query, ranged, len(content))
+            if self.heard(exchange):
+                _send(request, reply.status, reply.getheaders(), content)
+            else:
+                request.close_connection = True
         finally:
             upstream.close()
 

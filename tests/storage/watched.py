@@ -1,5 +1,6 @@
 """An S3 server whose answers are noted, and which can go away or refuse, for who looks at what reading costs."""
 
+import threading
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self
@@ -18,6 +19,7 @@ class Watched:
         self.away = False
         self.denies = False  # answers as Amazon does to whoever lacks the right
         self.until: Callable[[], bool] = lambda: False
+        self._lock = threading.Lock()
         self._proxy = Proxy(server, answer=self._answer, heard=self._heard)
 
     def __enter__(self) -> Self:
@@ -40,6 +42,10 @@ class Watched:
     def _answer(self, asked: Asked) -> Denied | Away | None:
         return Away() if self.away else Denied() if self.denies else None
 
-    def _heard(self, exchange: Exchange) -> None:
-        self.log.append(exchange)
-        self.away = self.away or self.until()
+    def _heard(self, exchange: Exchange) -> bool:
+        with self._lock:
+            if self.away:  # requests that were under way when it went away are not answered either
+                return False
+            self.log.append(exchange)
+            self.away = self.until()
+            return True
