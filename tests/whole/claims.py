@@ -30,7 +30,7 @@ from tests.whole.harness import (
     write_csv,
     write_pictures,
 )
-from tests.whole.nights import TRIALS as NIGHTS
+from tests.whole.nights import CLAIMED, of
 from tests.whole.table import Claim, Claims, Trial, in_turn, tried
 
 FREED_EARLY = (sys.executable, "-m", "tests.whole.freed_early")
@@ -329,10 +329,9 @@ def canary(bench: Bench) -> Claims:
 TRIALS: dict[str, tuple[Trial, ...]] = {
     # At the same time where some mostly wait: for the minute's limit, a slow disk, a reply. What measures a time stands alone.
     "jobs": (csv_job, image_job, kills),
-    "stops": (slow_disk, in_turn(terminated, status_after_kill, wrong_key, changed_prompt)),
+    "stops": (slow_disk, in_turn(terminated, status_after_kill, wrong_key, changed_prompt), of(CLAIMED)),
     "second": (second_run,),
     "memory": (memory, one_row_group),
-    "nights": NIGHTS,
     "canary": (canary,),
 }
 

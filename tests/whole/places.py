@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -118,32 +119,33 @@ class Reader:
     """Reads an output again and again, in a thread, while the block lasts.
 
     `sets` are what it read, a set that came again at once not repeated; `wrong` what else it met. An object is read in several
-    requests, and whoever has begun with an old one while it is replaced finds no Parquet in the new one: with `tears` such a
-    read is done again, once.
+    requests, and whoever has begun with an old one while it is replaced finds no Parquet in the new one, or no JSON: a read
+    that ends with one of `tears` is done again, once. Whatever else ends a read ends the reader, and is raised when it is left.
     """
 
-    def __init__(self, place: Place, output: str, *, every: float, tears: bool = False) -> None:
+    def __init__(self, place: Place, output: str, *, every: float, tears: tuple[type[Exception], ...] = ()) -> None:
         self.reads = self.torn = 0
         self._tears = tears
         self.sets: list[pa.Table] = []
         self.wrong: list[str] = []
         self._place, self._output, self._every = place, output, every
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._read_on, name="reader", daemon=True)
+        self._pool = ThreadPoolExecutor(1)
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        self._reading = self._pool.submit(self._read_on)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._over.set()
-        self._thread.join(60)
+        self._pool.shutdown(wait=False)
+        self._reading.result(60)
 
     def caught_up(self) -> None:
         """Wait until it has begun and ended a read from now on, so that what lies there now was seen."""
         until, two_more = time.monotonic() + 60, self.reads + 2
         while self.reads < two_more:
-            if time.monotonic() > until or not self._thread.is_alive():
+            if time.monotonic() > until or self._reading.done():
                 raise AssertionError(f"the reader has stopped: {self.wrong[:3]}")
             time.sleep(0.01)
 
@@ -153,7 +155,7 @@ class Reader:
             try:
                 found = read_set(self._place, self._output)
             except (HalfSetError, OSError, ValueError, pa.ArrowException) as error:
-                again = self._tears and not again
+                again = not again and isinstance(error, self._tears)
                 self.torn += again
                 if not again:
                     self.wrong.append(f"read {self.reads + 1}: {type(error).__name__}: {str(error)[:200]}")

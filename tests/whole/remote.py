@@ -5,6 +5,7 @@ import random
 import re
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,8 @@ class Reader:
     """Reads the output as anybody does, by the manifest where there is one, until it is left.
 
     `whole` looks found a right dataset, `absent` none yet; `errors` is what looks ended with that came while objects were
-    replaced: loud, and mended by looking again. `wrong` is what nobody may ever see.
+    replaced: loud, and mended by looking again. `wrong` is what nobody may ever see. Whatever else ends a look ends the reader,
+    and is raised when it is left: one that sees nothing any more proves nothing.
     """
 
     s3: S3Server
@@ -40,13 +42,14 @@ class Reader:
     def __enter__(self) -> "Reader":
         self._files = fs.S3FileSystem(access_key="test", secret_key="test", region="us-east-1", endpoint_override=self.s3.url)
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._poll)
-        self._thread.start()
+        self._pool = ThreadPoolExecutor(1)
+        self._polling = self._pool.submit(self._poll)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._over.set()
-        self._thread.join(60)
+        self._pool.shutdown(wait=False)
+        self._polling.result(60)
 
     def _poll(self) -> None:
         while not self._over.wait(0.05):
@@ -58,7 +61,7 @@ class Reader:
             table = ds.dataset(paths, format="parquet", filesystem=self._files).to_table(use_threads=False)
         except FileNotFoundError:
             self.absent += 1
-        except (OSError, pa.ArrowException) as error:
+        except (OSError, pa.ArrowException, json.JSONDecodeError) as error:  # a manifest can be torn as well as a file
             self.errors.append(str(error)[:200])
         else:
             mistakes = mistakes_of(table, table.num_rows if rows is None else rows)
@@ -108,14 +111,21 @@ def remote_job(bench: Bench, sim: Simulator, bucket: str, *, is_directory: bool,
     )
 
 
-def strike(bench: Bench, sim: Simulator, job: JobOnDisk, *, kills: int, chance: random.Random) -> Struck:
-    """Run the job with ever more rows, kill -9 it at so many random moments, every other one of them while it publishes."""
+def strike(bench: Bench, sim: Simulator, job: JobOnDisk, s3: S3Server, *, kills: int, chance: random.Random) -> Struck:
+    """Run the job with ever more rows, kill -9 it at so many random moments, every other one of them while it publishes.
+
+    A publish may be done before it is struck. If all others were, the last kill strikes as soon as one has begun.
+    """
     struck, rows, ok = Struck(), STEP, 0
     while struck.kills < kills or struck.publishes == 0:
         again = ["--retry-failed"] if struck.publishes and chance.random() < 0.4 else []
-        running = bench.start("run", job.config, "--limit", str(rows), *again)
+        running = bench.start("run", job.config, "--limit", str(rows), *again, env=s3.env)
         if struck.kills < kills:
-            _await_moment(running, sim, job, publishing=struck.kills % 2 == 1, chance=chance)
+            if struck.kills % 2 == 0:
+                _await_moment(running, sim, chance)
+            else:
+                at_once = struck.kills >= kills - 2 and not struck.publishing
+                _await_publish(running, job, 0 if at_once else chance.uniform(0, 0.25))
         if struck.kills < kills and running.kill():
             struck.kills += 1
             struck.publishing += announced(job)
@@ -140,25 +150,51 @@ def announced(job: JobOnDisk) -> bool:
     return path.exists() and json.loads(path.read_bytes().partition(b"\n")[2])["announced"] is not None
 
 
-def _await_moment(running: Running, sim: Simulator, job: JobOnDisk, *, publishing: bool, chance: random.Random) -> None:
-    until = time.monotonic() + 30
-    if publishing:
-        while running.alive and not announced(job) and time.monotonic() < until:
-            time.sleep(0.005)
-        time.sleep(chance.uniform(0, 0.25))
-        return
-    requests = sim.requests + chance.randint(1, STEP)
+def _await_moment(running: Running, sim: Simulator, chance: random.Random) -> None:
+    until, requests = time.monotonic() + 30, sim.requests + chance.randint(1, STEP)
     while running.alive and sim.requests < requests and time.monotonic() < until:
         time.sleep(0.02)
     time.sleep(chance.uniform(0, 0.05))
 
 
-def finished(bench: Bench, job: JobOnDisk) -> None:
+def _await_publish(running: Running, job: JobOnDisk, delay: float) -> None:
+    until = time.monotonic() + 30
+    while running.alive and not announced(job) and time.monotonic() < until:
+        time.sleep(0.005)
+    time.sleep(delay)
+
+
+def finished(bench: Bench, job: JobOnDisk, s3: S3Server) -> None:
     """Bring the job to its end: all rows, none failed."""
     for _ in range(20):
-        if bench.run("run", job.config, "--retry-failed").code == 0:
+        if bench.run("run", job.config, "--retry-failed", env=s3.env).code == 0:
             return
     raise AssertionError("rows go on failing")
+
+
+def killed_while_read(bench: Bench, s3: S3Server, *, is_directory: bool, kills: int) -> tuple[Struck, Reader]:
+    """Kill a job so many times while its output is read, and finish it; whatever is wrong then is in `wrong`."""
+    bucket = s3.make_bucket(f"kills-{'folder' if is_directory else 'file'}-{random.randrange(10**9)}")
+    rows = 2 * STEP * kills
+    sim = bench.simulate("--latency", "0.02", "--faults", "0.05")
+    job = remote_job(bench, sim, bucket, is_directory=is_directory, rows=rows)
+    with Reader(s3, bucket, is_directory) as reader:
+        struck = strike(bench, sim, job, s3, kills=kills, chance=random.Random())
+        finished(bench, job, s3)
+    before = reader.whole
+    reader.look()
+    for right, wrong in (
+        (struck.kills == kills, f"{struck.kills} kills of {kills}"),
+        (struck.publishing, "no publish was struck"),
+        (struck.worst <= CONCURRENCY, f"{struck.worst} rows asked twice for one kill"),
+        (sim.served() - rows == struck.twice, f"{sim.served()} replies for {rows} rows, {struck.twice} lost by kills"),
+        (s3.unfinished(bucket) == [], "unfinished uploads were left"),
+        (listed(job.record / "outbox") == listed(job.record / "parts") == [], "files were left in the record"),
+        (reader.whole == before + 1, f"the finished output is not read: {reader.errors[-1:]}"),
+    ):
+        struck.wrong += [] if right else [wrong]
+    struck.wrong += reader.wrong
+    return struck, reader
 
 
 def listed(folder: Path) -> list[str]:

@@ -1,4 +1,4 @@
-"""Five nights over a growing folder, wherever it lies; and that what would be wrong with them is seen."""
+"""Five nights over a growing folder, from S3 to S3; and that what would be wrong with them, wherever it lies, is seen."""
 
 import json
 from collections import Counter
@@ -16,7 +16,6 @@ from tests.whole.nights import (
     TESTED,
     Night,
     Plan,
-    Variant,
     asked_wrongly,
     cell,
     nights,
@@ -35,9 +34,8 @@ def bench() -> Iterator[Bench]:
 @pytest.mark.slow
 @pytest.mark.network
 @pytest.mark.timeout(400)
-@pytest.mark.parametrize("variant", TESTED, ids=lambda variant: variant.name)
-def test_only_new_rows_are_asked_and_readers_see_whole_sets(bench: Bench, variant: Variant) -> None:
-    for claim in nights(bench, variant):
+def test_only_new_rows_are_asked_and_readers_see_whole_sets(bench: Bench) -> None:
+    for claim in nights(bench, TESTED):
         assert claim.held, claim
 
 
@@ -126,7 +124,7 @@ def published(tmp_path: Path) -> Path:
     return folder
 
 
-def read_twice(place: Folder, output: str, *, tears: bool = False) -> Reader:
+def read_twice(place: Folder, output: str, *, tears: tuple[type[Exception], ...] = ()) -> Reader:
     with Reader(place, output, every=0.001, tears=tears) as reader:
         reader.caught_up()
     return reader
@@ -150,4 +148,22 @@ def test_a_reader_fed_half_a_set_or_half_a_file_says_so(published: Path) -> None
     assert "HalfSetError: 3 rows, of 4" in read_twice(Folder(published.parent), "out").wrong[0]
     (published.parent / "out.parquet").write_bytes(whole[:-3])
     assert read_twice(Folder(published.parent), "out.parquet").wrong
-    assert read_twice(Folder(published.parent), "out.parquet", tears=True).wrong, "it may be torn once, and not again"
+    twice = read_twice(Folder(published.parent), "out.parquet", tears=(pa.ArrowException,))
+    assert twice.wrong, "it may be torn once, and not again"
+
+
+def test_a_torn_manifest_is_read_again_where_it_may_be_and_a_half_set_is_not(published: Path) -> None:
+    manifest = published / MANIFEST
+    whole = manifest.read_bytes()
+    manifest.write_bytes(whole[:-3])
+    assert read_twice(Folder(published.parent), "out").torn == 0
+    assert read_twice(Folder(published.parent), "out", tears=(json.JSONDecodeError,)).torn > 0
+    manifest.write_bytes(whole.replace(b"4", b"5"))
+    reader = read_twice(Folder(published.parent), "out", tears=(json.JSONDecodeError,))
+    assert "HalfSetError" in reader.wrong[0] and reader.torn == 0
+
+
+def test_a_reader_that_died_says_so_when_it_is_left(published: Path) -> None:
+    (published / MANIFEST).write_text("{}")
+    with pytest.raises(KeyError, match="files"):
+        read_twice(Folder(published.parent), "out")

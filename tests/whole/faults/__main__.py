@@ -7,13 +7,14 @@ Everything runs over real sockets, files and signals, on this machine alone.
 
 import sys
 
-from tests.whole.faults import crash, damage, disk, power, syscalls
+from tests.whole.faults import crash, damage, disk, power, remote, syscalls
 from tests.whole.faults.endpoints import ambient, cuts, poison, raced, stale, width
 from tests.whole.faults.mutations import mutations
 from tests.whole.faults.outages import OUTAGES
 from tests.whole.faults.pace import PACES
 from tests.whole.faults.refusals import at_start, days, fatal, hints, single
 from tests.whole.faults.secrets import secrets
+from tests.whole.nights import TRIALS as NIGHTS
 from tests.whole.table import Trial, tried
 
 # Name -> trials that may run at the same time. Those that saturate the machine stand alone.
@@ -35,6 +36,8 @@ TRIALS: dict[str, tuple[Trial, ...]] = {
     "pace": PACES,
     "kills": (crash.kills,),
     "terms": (crash.terms,),
+    "remote-kills": remote.KILLS,
+    "nights": NIGHTS,
     "killed-at": (syscalls.killed_at_every_call,),
     "full-at": (syscalls.full_disk_at_every_call,),
     "failing-at": (syscalls.failing_disk_at_every_call,),
