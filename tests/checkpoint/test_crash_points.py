@@ -67,10 +67,22 @@ STORIES = {
 }
 
 
-@pytest.mark.parametrize("again", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["each kind of step", "each again"])
+def first_or_last(points: list[str], *, last: bool) -> list[tuple[int, str]]:
+    """Number the points at which a kind of step comes for the first time, or, where it comes again, for the last.
+
+    Those between are the first one's repetition for another part or batch: what lies on disk before and after them is of the same
+    form, done and to do. The first meets a record that has nothing of it yet, the last one to which nothing is to be added.
+    """
+    numbered = list(enumerate(points, 1))
+    first = {kind: number for number, kind in reversed(numbered)}
+    chosen = {kind: number for number, kind in numbered if number != first[kind]} if last else first
+    return [(number, kind) for kind, number in chosen.items()]
+
+
+@pytest.mark.parametrize("last", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["for the first time", "for the last"])
 @pytest.mark.parametrize(("prepare", "act"), STORIES.values(), ids=STORIES)
 def test_after_a_crash_at_any_step_the_same_command_finishes_the_job_and_asks_at_most_one_batch_twice(
-    desk: Desk, tmp_path: Path, prepare: Callable[[Desk], None], act: Callable[[Desk, Callable[[str], None]], None], again: bool
+    desk: Desk, tmp_path: Path, prepare: Callable[[Desk], None], act: Callable[[Desk, Callable[[str], None]], None], last: bool
 ) -> None:
     prepare(desk)
     undisturbed = desk.moved_to(tmp_path / "undisturbed")
@@ -79,9 +91,7 @@ def test_after_a_crash_at_any_step_the_same_command_finishes_the_job_and_asks_at
     act(undisturbed, steps)
     expected, once = undisturbed.table(), undisturbed.asked.total() - before
     assert {"seal: renamed", "seal: committed", "publish: announced", "publish: renamed", "publish: marked"} <= {*points}
-    for number, kind in enumerate(points, 1):
-        if (kind in points[: number - 1]) is not again:
-            continue
+    for number, kind in first_or_last(points, last=last):
         point = f"step {number}, {kind}"
         before = desk.asked.total()
         broken = desk.moved_to(tmp_path / f"run{number}")
