@@ -52,13 +52,13 @@ def assert_whole(bench: Bench, job: JobOnDisk) -> None:
 
 def test_kills_around_the_end_lose_no_row(bench: Bench) -> None:
     """Sealing and publishing are short: to meet them, strike just after the last reply."""
-    sim, chance, rows = bench.simulate("--latency", "0"), random.Random(), 1500
+    sim, chance, rows = bench.simulate("--latency", "0"), random.Random(), 600
     struck = 0
     for number in range(25):  # a run may be done before it is struck: go on until six were not
         if struck == 6:
             break
         before = replies(sim)
-        job = job_of(bench, sim, rows, concurrency=32, name=f"end-{number}", part_rows=50)
+        job = job_of(bench, sim, rows, concurrency=32, name=f"end-{number}", part_rows=20)
         running = bench.start("run", job.config)
         while running.alive and replies(sim) - before < rows:
             time.sleep(0.002)

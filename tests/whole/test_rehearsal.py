@@ -25,7 +25,8 @@ def test_a_bad_night_fails_the_poisoned_row_and_no_other(monkeypatch: pytest.Mon
     monkeypatch.setenv(KEY_VARIABLE, CANARY)
     settings = SimulatorSettings(latency=Latency(0.1), script=read_script({"episodes": BAD_NIGHT}, "the bad night"))
     with Bench() as bench, serve(settings) as simulator:
-        job = make_job(bench, "job", write_csv(bench.root / "in.csv", ROWS), ROWS, simulator, limits={"concurrency": WIDTH})
+        source, how = write_csv(bench.root / "in.csv", ROWS), {"limits": {"concurrency": WIDTH}, "retry": {"max_delay_s": 1}}
+        job = make_job(bench, "job", source, ROWS, simulator, **how)
         summary = run_job(Job.load(job.config))
         assert [each for each in mistakes_in(job.output, {}) if f"row {POISONED}:" not in each] == []
     counted: dict[str, Any] = simulator.stats()
