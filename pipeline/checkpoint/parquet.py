@@ -169,7 +169,10 @@ def _overlapping(file: pq.ParquetFile, start: int, stop: int) -> tuple[list[int]
 
 def _conformed(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     if batch.schema.names != schema.names:
-        batch = batch.select(schema.names)  # a name with a dot in it brings along what it would be a path to
+        try:
+            batch = batch.select(schema.names)  # a name with a dot in it brings along what it would be a path to
+        except KeyError as error:  # a flipped bit has renamed a column, or given it the name of another
+            raise pa.ArrowInvalid(error.args[0]) from error
     arrays = [
         column if column.type == field.type else column.cast(field.type)
         for column, field in zip(batch.columns, schema, strict=True)

@@ -5,6 +5,7 @@ import pytest
 
 from pipeline.checkpoint import parquet
 from pipeline.checkpoint.schema import RESULTS
+from pipeline.core.errors import DamagedError
 from tests.checkpoint.desk import Desk, failed, ok
 
 
@@ -36,3 +37,14 @@ def test_a_name_with_a_dot_is_no_path_into_another_column(tmp_path):
     wanted = pa.schema([table.schema.field("a.b")])
     (read,) = parquet.read_rows(tmp_path / "x.parquet", 0, 1, wanted)
     assert read.to_pydict() == {"a.b": ["x"]}
+
+
+@pytest.mark.parametrize("names", [["id", "bost"], ["id", "id"]], ids=["renamed", "named as another"])
+def test_a_file_in_which_a_flipped_bit_has_renamed_a_column_is_damaged(tmp_path, names):
+    table = pa.table([pa.array([1]), pa.array([2.0])], names=names)
+    with (tmp_path / "x.parquet").open("wb") as file, parquet.Writer(file, table.schema) as writer:
+        writer.write(table.to_batches()[0])
+        writer.close()
+    wanted = pa.schema([("id", pa.int64()), ("cost", pa.float64())])
+    with pytest.raises(DamagedError, match=r"x\.parquet: cannot be read back"):
+        list(parquet.read_rows(tmp_path / "x.parquet", 0, 1, wanted))
