@@ -41,7 +41,7 @@ test: $(READY) ## run the quick tests
 
 test-all: $(READY) ## run every test, and print each promise with the goal and what was seen
 	@$(BIN)/python -m tests.whole.claims
-	@$(BIN)/python -m pytest -rs -n 2 --dist worksteal -m "slow or not slow"
+	@$(BIN)/python -m pytest -rs -n 3 --dist worksteal -m "slow or not slow"
 
 check: $(READY) ## lint, formatting, types
 	@$(BIN)/ruff check .
