@@ -24,6 +24,7 @@ _KEYS = {
     "provider": "endpoint.provider",
     "model": "endpoint.model",
     "concurrency": "limits.concurrency",
+    "engine": "engine.kind",
 }
 
 

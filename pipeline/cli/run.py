@@ -40,6 +40,7 @@ _NEEDS_SOMEBODY = (2, 5)
 )
 @click.option("--progress", type=click.Choice(["auto", "bar", "log", "none"]), default="auto", show_default=True)
 @click.option("--deadline", metavar="WHEN", help="Send nothing after it: 2h, 90m, or a time of day such as 06:00.")
+@click.option("--engine", type=click.Choice(["local", "ray"]), help="Who asks: this process, or workers of a Ray cluster.")
 @click.option("--json", "as_json", is_flag=True, envvar="ROWCALL_RUN_JSON", help="Print the summary as JSON.")
 @click.option(
     "--metrics-file",

@@ -215,6 +215,19 @@ class Checkpoint(Section):
     allow_network_disk: bool = Field(False, description="keep the record on a network disk all the same")
 
 
+class EngineConfig(Section):
+    """Where the work is done. What is asked, recorded and limited is the same everywhere."""
+
+    kind: Literal["local", "ray"] = Field(
+        "local", description="local: this process; ray: workers of a Ray cluster; needs rowcall[ray]"
+    )
+    address: Text = Field(
+        "auto", description="of the cluster; auto: the one this machine belongs to, or else one of its own, started now"
+    )
+    workers: int = Field(4, ge=1, le=1000, description="processes that ask, with kind: ray; limits are those of all together")
+    cpus_per_worker: NotNegative = Field(1, description="what each of them takes of the cluster, with kind: ray")
+
+
 class Config(Section):
     """A job: what is read, asked, of whom, how fast, and where the answers go."""
 
@@ -230,6 +243,7 @@ class Config(Section):
     stop: StopConfig = Field(StopConfig(), description="when to stop early")
     pricing: PricingConfig = Field(PricingConfig(), description="what the endpoint charges", validate_default=True)
     output: Output = Field(description="what is written")
+    engine: EngineConfig = Field(EngineConfig(), description="where the work is done")
     checkpoint: Checkpoint = Field(Checkpoint(), description="where and how the job's record is kept", validate_default=True)
 
     @field_validator("pricing")

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Iterator, Sequence
 
-from pipeline.core.types import Fault, FaultKind, Reply
+from pipeline.core.types import Fault, FaultKind
 
 WINDOW_REQUESTS = 1000
 LOST_SHARE = 0.05
@@ -19,11 +19,12 @@ class Losses:
         self._lost = _Share(LOST_SHARE)
         self._timeouts = _Share(TIMEOUT_SHARE)
 
-    def heard(self, result: Reply | Fault) -> Sequence[str]:
-        """Count an answer; give the lines to say."""
-        if isinstance(result, Reply):
-            self._heard += 1
-            return ()
+    def answered(self) -> None:
+        """Count a reply."""
+        self._heard += 1
+
+    def heard(self, result: Fault) -> Sequence[str]:
+        """Count a fault; give the lines to say."""
         if result.kind in (FaultKind.THROTTLED, FaultKind.DOWN, FaultKind.LOCAL):
             return ()
         self._heard += 1

@@ -6,7 +6,7 @@ to all.
 
 from dataclasses import replace
 
-from pipeline.core.types import Fault, FaultKind, Reply
+from pipeline.core.types import Fault, FaultKind
 
 ROWS = 3
 
@@ -17,13 +17,17 @@ class Unison:
     def __init__(self) -> None:
         self._rows: set[int] = set()
 
-    def heard(self, row: int, result: Reply | Fault, *, any_ok: bool) -> Reply | Fault:
-        """Give what the answer is to be taken for.
+    def answered(self) -> None:
+        """Note a reply."""
+        self._rows.clear()
+
+    def heard(self, row: int, result: Fault, *, any_ok: bool) -> Fault:
+        """Give what a fault is to be taken for.
 
         An endpoint that never answered a row of the job is not down: it is the wrong one.
         """
-        if isinstance(result, Reply) or result.if_all is None:
-            if isinstance(result, Reply) or result.kind is not FaultKind.LOCAL:
+        if result.if_all is None:
+            if result.kind is not FaultKind.LOCAL:
                 self._rows.clear()
             return result
         self._rows.add(row)

@@ -30,10 +30,14 @@ class Bulk:
         self._building = 0
         self._waiting: deque[asyncio.Future[Load]] = deque()
 
+    def at_once(self) -> Load | None:
+        """Admit a worker if there is room now; `leave` has to follow. None: `enter` waits for it."""
+        return self._admit() if not self._waiting and self._has_room() else None
+
     async def enter(self) -> Load:
         """Wait until a row may be taken up; `leave` has to follow."""
-        if not self._waiting and self._has_room():
-            return self._admit()
+        if (load := self.at_once()) is not None:
+            return load
         future: asyncio.Future[Load] = asyncio.get_running_loop().create_future()
         self._waiting.append(future)
         try:

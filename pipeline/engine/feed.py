@@ -127,6 +127,10 @@ class Feed:
         self._wake(len(self._takers))
         self._make_room()
 
+    def at_once(self) -> Task | None:
+        """Give a new task if nothing else comes before it; None: `take` knows more."""
+        return None if self._stopped or self._later or not self._new else self._give(self._new.popleft())
+
     async def take(self) -> Task | None:
         """Give the next task: one that is due, else a new one; wait for one if need be."""
         while not self._stopped:

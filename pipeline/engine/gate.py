@@ -45,11 +45,20 @@ class Gate:
         self._tickets: int | None = None  # None: everybody may start; 0 or 1 while one row goes out alone
         self._apart: list[asyncio.Future[None]] = []
 
+    def at_once(self) -> bool:
+        """Start a request now, as `enter` does for one that is not alone, if there is nothing to wait for: as nearly always."""
+        if self._taken >= self.limit or self._waiting or not self._open:
+            return False
+        self._taken += 1
+        self._pace.started(self._now())
+        self.in_flight += 1
+        return True
+
     async def enter(self, tokens: int) -> bool:
         """Wait until one request of about so many tokens may start; give whether it goes out alone. `leave` has to follow.
 
         Raises Stopped if the run ends before the start. A pair of calls and no context manager: that, as a generator, costs
-        3 us more, on every row.
+        3 us more, on every row. `at_once` spares most rows even the coroutine.
         """
         if self._stop.requested:
             raise Stopped

@@ -91,32 +91,38 @@ class Judge:
 
     def judge(self, task: Task, sent: Sent, *, alone: bool) -> Step:
         """Count the answer and choose the row's next step."""
-        result = self._unison.heard(task.row.index, sent.result, any_ok=self._any_ok())
-        if result is not sent.result:
-            sent = replace(sent, result=result)
         self._count(task, sent)
-        match sent.result:
-            case Reply():
+        result = sent.result
+        if isinstance(result, Reply):
+            self._unison.answered()
+            self._losses.answered()
+            self._ambient.note(task.row.index, failed=False)
+            self._learn(sent, ok=True)
+            self._answered(task, sent, alone=alone)
+            self._holds, self._too_long = 0, None
+            return Done(result)
+        fault = self._unison.heard(task.row.index, result, any_ok=self._any_ok())
+        if fault is not result:
+            sent = replace(sent, result=fault)
+        self._count_fault(task, sent, fault)
+        match fault.kind:
+            case FaultKind.REJECTED:
                 self._answered(task, sent, alone=alone)
-                self._holds, self._too_long = 0, None
-                return Done(sent.result)
-            case Fault(kind=FaultKind.REJECTED):
-                self._answered(task, sent, alone=alone)
-                return Done(sent.result)
-            case Fault(kind=FaultKind.THROTTLED):
+                return Done(fault)
+            case FaultKind.THROTTLED:
                 self.outage.alive()
-                return self._throttled(task, sent, sent.result, alone=alone)
-            case Fault(kind=FaultKind.FATAL):
+                return self._throttled(task, sent, fault, alone=alone)
+            case FaultKind.FATAL:
                 self.outage.alive()
-                if self._rekey.excuses(sent.result, elapsed=sent.elapsed):
+                if self._rekey.excuses(fault, elapsed=sent.elapsed):
                     if alone:
                         self._gate.alone()
                     return Later(0.0)
-                return self._refused(task, sent.result, alone=alone)
-            case Fault(kind=FaultKind.LOCAL):
-                return self._short_of_something(task, sent.result, alone=alone)
+                return self._refused(task, fault, alone=alone)
+            case FaultKind.LOCAL:
+                return self._short_of_something(task, fault, alone=alone)
             case _:
-                return self._failed(task, sent, sent.result, alone=alone)
+                return self._failed(task, sent, fault, alone=alone)
 
     def nobody_left_to_ask(self) -> None:
         """All that is left waits for others to be heard, and there are no others: let one of them speak."""
@@ -139,29 +145,28 @@ class Judge:
             self._gate.grow(self._limit.limit)
 
     def _count(self, task: Task, sent: Sent) -> None:
-        self.traffic.requests += sent.requests
-        self.traffic.ambiguous += sent.ambiguous
+        traffic, requests = self.traffic, sent.requests
+        traffic.requests += requests
+        traffic.ambiguous += sent.ambiguous
         if sent.credits is not None:
-            self.traffic.credits = sent.credits
-        self.traffic.retries += sent.requests - (task.sent == 0)
-        task.attempts += sent.requests
-        task.sent += sent.requests
-        task.freed = task.freed or sent.requests > 1
-        if isinstance(sent.result, Fault):
-            self.traffic.throttled += sent.result.kind is FaultKind.THROTTLED
-            if sent.result.kind in (FaultKind.TRANSIENT, FaultKind.REJECTED):
-                self._ambient.note(task.row.index, failed=sent.result.kind is FaultKind.TRANSIENT)
-        else:
-            self._ambient.note(task.row.index, failed=False)
-        for line in self._losses.heard(sent.result):
-            self._notice(line)
-        self._learn(sent)
+            traffic.credits = sent.credits
+        traffic.retries += requests - (task.sent == 0)
+        task.attempts += requests
+        task.sent += requests
+        if requests > 1:
+            task.freed = True
 
-    def _learn(self, sent: Sent) -> None:
+    def _count_fault(self, task: Task, sent: Sent, fault: Fault) -> None:
+        self.traffic.throttled += fault.kind is FaultKind.THROTTLED
+        if fault.kind in (FaultKind.TRANSIENT, FaultKind.REJECTED):
+            self._ambient.note(task.row.index, failed=fault.kind is FaultKind.TRANSIENT)
+        for line in self._losses.heard(fault):
+            self._notice(line)
+        if fault.status is not None and fault.kind is not FaultKind.THROTTLED:
+            self._learn(sent, ok=False)
+
+    def _learn(self, sent: Sent, *, ok: bool) -> None:
         """Let an answer that throttled nobody have its say about how much at once, and how fast."""
-        ok = isinstance(sent.result, Reply)
-        if isinstance(sent.result, Fault) and (sent.result.status is None or sent.result.kind is FaultKind.THROTTLED):
-            return
         now = self._now()
         self._pace.answered(now, sent_at=sent.at, quotas=sent.quotas)
         if self._limit.answered(now, ok=ok, sent_at=sent.at, in_flight=self._gate.in_flight):

@@ -35,14 +35,15 @@ class Recorder:
         self._queue: list[tuple[Outcome, asyncio.Future[bool]]] = []
         self._wakeup = asyncio.Event()
         self._closed = False
+        self._loop = asyncio.get_running_loop()
 
-    async def record(self, outcome: Outcome) -> bool:
-        """Return once the outcome is on disk; False if the disk failed and the row counts as still to do."""
-        future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+    def record(self, outcome: Outcome) -> "asyncio.Future[bool]":
+        """Give what is done once the outcome is on disk; False if the disk failed and the row counts as still to do."""
+        future: asyncio.Future[bool] = self._loop.create_future()
         self._queue.append((outcome, future))
         self._wakeup.set()
         # Whoever waits here may be cancelled; the outcome is in the queue, and no cancellation parts it from the journal.
-        return await future
+        return future
 
     def close(self) -> None:
         """Let `run` end when the queue is empty."""

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pipeline.core.adaptive import AdaptiveLimit
 from pipeline.core.budget import Budget
 from pipeline.core.errors import RowcallError
-from pipeline.core.interfaces import Journal, Observer, Prepare, Provider, Render, Source, Transport
+from pipeline.core.interfaces import Journal, Observer, Source
 from pipeline.core.pace import Pace
 from pipeline.core.parts import rows_in
 from pipeline.core.systematic import Systematic
@@ -18,14 +18,14 @@ from pipeline.engine.bulk import Bulk, Load
 from pipeline.engine.feed import Feed, Task
 from pipeline.engine.gate import Gate
 from pipeline.engine.guards import Guards
+from pipeline.engine.hands import Hands
 from pipeline.engine.judge import Judge
 from pipeline.engine.recorder import Recorder
 from pipeline.engine.room import Lacking, Room
 from pipeline.engine.sealing import Sealing
-from pipeline.engine.send import Builder, Sent, send
 from pipeline.engine.settings import Settings
 from pipeline.engine.spending import Spending
-from pipeline.engine.steps import Done, Later, Shelve, Step, Withhold
+from pipeline.engine.steps import Done, Later, Shelve, Withhold
 from pipeline.engine.stop import Stop, Stopped
 from pipeline.engine.threads import Threads
 from pipeline.engine.work import REAL_TIME, Clock, Result, Work
@@ -43,28 +43,23 @@ class Run:
         *,
         source: Source,
         journal: Journal,
-        render: Render,
-        provider: Provider,
-        transport: Transport,
+        hands: Hands,
         observer: Observer,
         stop: Stop,
         threads: Threads,
         clock: Clock = REAL_TIME,
         lacking: Lacking = lambda: None,
         rekeyed: Callable[[], bool] = lambda: False,
-        prepare: Prepare | None = None,
     ) -> None:
         self._work = work
         self._settings = settings
         self._source = source
         self._journal = journal
-        self._provider = provider
-        self._transport = transport
+        self._hands = hands
         self._observer = observer
         self._stop = stop
         self._threads = threads
         self._clock = clock
-        self._builder = Builder(render, provider, threads.render, prepare)
         self._books = Books(work.tally, rows=work.rows, again=work.again, now=clock.now, wall=clock.wall)
         self._feed = Feed(concurrency=settings.concurrency, now=clock.now, when_full=self._look_for_standstill)
         self._limit = AdaptiveLimit(settings.concurrency, adaptive=settings.adaptive)
@@ -190,14 +185,17 @@ class Run:
         worker = asyncio.current_task()
         assert worker is not None
         while True:
-            load = await self._bulk.enter()
+            load = self._bulk.at_once() or await self._bulk.enter()
             try:
-                task = await self._feed.take()
+                task = self._feed.at_once() or await self._feed.take()
                 if task is None:
                     return
                 await self._ask(task, load, worker)
             except Stopped:
                 return
+            except RowcallError as error:
+                # Not this row's fault: the image folder has gone, or the machine is out of something.
+                return self._stop.request(str(error), error.exit_code)
             finally:
                 self._bulk.leave(load)
             self._look_for_standstill()
@@ -205,40 +203,43 @@ class Run:
     async def _ask(self, task: Task, load: Load, worker: asyncio.Task[None]) -> None:
         if task.verdict is not None:  # it was withheld, and nothing came up in its favour
             return await self._end(task, Outcome(task.row.index, task.attempts, task.verdict.elapsed, task.verdict.result))
+        built = await self._hands.build(task.row)
+        if isinstance(built, Fault):
+            return await self._end(task, Outcome(task.row.index, task.attempts, None, built))
+        self._bulk.built(load, task.row.size + built.size)
+        alone = False if self._gate.at_once() else await self._gate.enter(built.tokens)
         try:
-            request = await self._builder.build(task.row)
-        except RowcallError as error:
-            # Not this row's fault: the image folder has gone, or the machine is out of something.
-            self._stop.request(str(error), error.exit_code)
-            raise Stopped from None
-        if isinstance(request, Fault):
-            return await self._end(task, Outcome(task.row.index, task.attempts, None, request))
-        self._bulk.built(load, task.row.size + len(request.body))
-        alone = await self._gate.enter(request.tokens)
-        try:
-            bill = await self._spending.open(request.tokens)
+            bill = self._spending.at_once(built.tokens) or await self._spending.open(built.tokens)
             try:
                 if task.sent == 0:
                     task.answers_before = self._judge.outage.answers
                 self._posting.add(worker)  # the one stretch of a worker that a stop may cancel when its grace is over
                 try:
-                    sent = await send(request, self._transport, self._provider, now=self._clock.now, may_resend=not task.freed)
+                    sent = await self._hands.send(built, may_resend=not task.freed)
                 finally:
                     self._posting.discard(worker)
                 cost = self._settings.pricing.cost(sent.result.usage) if isinstance(sent.result, Reply) else None
-                bill.take(sent.result, cost)
-                del request  # the body is built again for another send, rather than kept while the row waits
-                await self._follow(task, sent, cost, self._judge.judge(task, sent, alone=alone))
+                bill.take(sent.result, cost, ambiguous=sent.ambiguous)
+                del built  # the body is built again for another send, rather than kept while the row waits
+                if isinstance(sent.result, Fault) and sent.result.error_kind == "bad_row":
+                    # It was built only where it was to be sent from. Nobody was asked, so another row has its turn.
+                    if alone:
+                        self._gate.alone()
+                    await self._end(task, Outcome(task.row.index, task.attempts, None, sent.result))
+                else:
+                    step = self._judge.judge(task, sent, alone=alone)
+                    if isinstance(step, Done):
+                        self._any_reply = self._any_reply or isinstance(step.result, Reply)
+                        await self._end(task, Outcome(task.row.index, task.attempts, sent.elapsed, step.result, cost))
+                    else:
+                        self._put_back(task, step)
             finally:
                 self._spending.close(bill)
         finally:
             self._gate.leave()
 
-    async def _follow(self, task: Task, sent: Sent, cost: float | None, step: Step) -> None:
+    def _put_back(self, task: Task, step: Later | Shelve | Withhold) -> None:
         match step:
-            case Done(result=result):
-                self._any_reply = self._any_reply or isinstance(result, Reply)
-                await self._end(task, Outcome(task.row.index, task.attempts, sent.elapsed, result, cost))
             case Later(after=after):
                 self._feed.put_back(task, after)
             case Shelve():
@@ -302,7 +303,7 @@ class Run:
         self._gate.stopped()
         self._sealing.look_again()
         self._spending.stopped()
-        self._builder.stop()
+        self._hands.stop()
         await asyncio.sleep(self._settings.grace)
         self._judge.traffic.requests += len(self._posting)
         self._judge.traffic.ambiguous += len(self._posting)

@@ -17,8 +17,9 @@ class Bill:
     cost: float = 0.0
     budget: Budget | None = None
 
-    def take(self, result: Reply | Fault, cost: float | None) -> None:
-        """Note the answer. One that was not priced, or was lost after it may have been billed, counts as the worst."""
+    def take(self, result: Reply | Fault, cost: float | None, *, ambiguous: int = 0) -> None:
+        """Note the answer. One that was not priced, or was lost after it may have been billed, counts as the worst, and so do
+        those before it of which `ambiguous` tells."""
         if isinstance(result, Reply):
             self.cost = self.worst if cost is None else cost
             if self.budget is not None:
@@ -26,6 +27,8 @@ class Bill:
                 self.budget.learn(self.tokens, result.usage)
         elif result.ambiguous:
             self.cost = self.worst
+            ambiguous -= 1
+        self.cost += ambiguous * self.worst
 
 
 class Spending:
@@ -36,6 +39,10 @@ class Spending:
         self._stop = stop
         self._open = 0
         self._waiting: list[asyncio.Future[None]] = []
+
+    def at_once(self, tokens: int) -> Bill | None:
+        """Admit a request if there is no budget; None: `open` waits for room in it."""
+        return Bill(tokens) if self._budget is None else None
 
     async def open(self, tokens: int) -> Bill:
         """Wait until a request of about so many tokens may be paid for; `close` has to follow. Raises Stopped if it never may."""

@@ -23,6 +23,7 @@ from pipeline.jobs.albums import suited
 from pipeline.jobs.columns import kept_schema, tell_of_unsent
 from pipeline.jobs.job import Job
 from pipeline.jobs.look import opened
+from pipeline.jobs.machine import check_ray
 from pipeline.jobs.pictures import check_pillow, picture_sizes, pictures_to_fetch, shrunk
 from pipeline.jobs.place import layout_of
 from pipeline.jobs.text import dumps
@@ -79,6 +80,7 @@ def check_job(job: Job) -> Preview:
     notices: list[str] = []
     endpoint = build_endpoint(job.config, warn=notices.append)
     check_pillow(job.config)
+    check_ray(job.config)
     if isinstance(job.config.output.place, Location):
         check_writer(job.config.output.place)
     found = inputs.find_files(job.config)

@@ -4,25 +4,27 @@ import asyncio
 import gc
 import socket
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from pipeline.checkpoint.record import Record
 from pipeline.checkpoint.room import Room
 from pipeline.core.errors import ConfigError, RowcallError
-from pipeline.core.interfaces import Observer
+from pipeline.core.interfaces import Observer, Source
 from pipeline.core.types import Part
+from pipeline.distributed.seats import InTurns
+from pipeline.engine.hands import Hands
 from pipeline.engine.run import Run
 from pipeline.engine.stop import Stop
 from pipeline.engine.threads import Threads
 from pipeline.engine.work import Result, Work
 from pipeline.jobs import inputs, signals
+from pipeline.jobs.crew import here, in_cluster
 from pipeline.jobs.fingerprints import Fingerprints
 from pipeline.jobs.job import Job
 from pipeline.jobs.loop import in_a_loop
-from pipeline.jobs.pictures import preparing
 from pipeline.jobs.watch import Both
 from pipeline.jobs.wiring import Endpoint, build_endpoint, engine_settings, render_threads
 from pipeline.prompts import Renderer
@@ -59,27 +61,25 @@ class Engine:
 
     def run(self, todo: Todo) -> Result:
         with ExitStack() as stack:
-            endpoint = self.endpoint
+            endpoint, base_url = self.endpoint, None
             if self.job.config.endpoint.provider == "simulated":
-                endpoint = self._simulated(stack)
+                endpoint, base_url = self._simulated(stack)
             fingerprints = Fingerprints(self.record, self.files)
             hashing = threading.Thread(target=fingerprints.work, name="rowcall-sha256", daemon=True)
             hashing.start()
             stack.callback(hashing.join)
             stack.callback(fingerprints.stop)
-            return in_a_loop(lambda: self._main(endpoint, todo))
+            return in_a_loop(lambda: self._main(endpoint, todo, base_url))
 
-    def _simulated(self, stack: ExitStack) -> Endpoint:
+    def _simulated(self, stack: ExitStack) -> tuple[Endpoint, str]:
         from pipeline.simulate import SimulatorSettings, serve
 
         simulator = stack.enter_context(serve(SimulatorSettings()))
         self.observer.notice(f"no model is asked: a simulated endpoint listens on {simulator.base_url}")
-        return build_endpoint(self.job.config, warn=self.observer.notice, base_url=simulator.base_url)
+        endpoint = build_endpoint(self.job.config, warn=self.observer.notice, base_url=simulator.base_url)
+        return endpoint, simulator.base_url
 
-    async def _main(self, endpoint: Endpoint, todo: Todo) -> Result:
-        # Here and not above: an HTTP client takes a tenth of a second to import, and most of the time there is nothing to send.
-        from pipeline.engine.transport import HttpTransport
-
+    async def _main(self, endpoint: Endpoint, todo: Todo, base_url: str | None) -> Result:
         loop = asyncio.get_running_loop()
         stop = Stop()
         if todo.again == 0 and self.record.committed == 0:
@@ -92,24 +92,18 @@ class Engine:
         self.interrupts.ask = ask
         threads = Threads.start(render=render_threads(self.job.config) if self.renderer.blocking else 0)
         try:
-            async with (
-                HttpTransport(endpoint.transport, scrub=endpoint.redactor.scrub, notice=self.observer.notice) as transport,
-                preparing(self.job.config, notice=self.observer.notice) as prepare,
-            ):
+            async with self._asking(endpoint, threads, base_url, todo) as (hands, source):
                 run = Run(
                     Work(todo.parts, todo.rows, self.record.tally(), todo.again),
                     engine_settings(self.job.config, deadline=self.job.deadline),
-                    source=self.source,
+                    source=source,
                     journal=self.record,
-                    render=inputs.heed_gone(self.renderer, self.files),
-                    provider=endpoint.provider,
-                    transport=transport,
+                    hands=hands,
                     observer=Both(self.progress, self.observer),
                     stop=stop,
                     threads=threads,
                     lacking=self.room.lacking,
                     rekeyed=endpoint.rekeyed,
-                    prepare=prepare,
                 )
                 with _rarely_collecting():
                     return await run.go()
@@ -118,6 +112,20 @@ class Engine:
         finally:
             self.interrupts.ask = None
             threads.close()
+
+    @asynccontextmanager
+    async def _asking(
+        self, endpoint: Endpoint, threads: Threads, base_url: str | None, todo: Todo
+    ) -> AsyncIterator[tuple[Hands, Source]]:
+        """Open what asks rows, here or in a cluster, and what tells it which."""
+        config, notice = self.job.config, self.observer.notice
+        # Where all that is left is to seal, or all input is gone, nobody has anything to ask.
+        if config.engine.kind == "local" or not todo.asks or self.source.schema is None:
+            async with here(config, endpoint, self.renderer, self.files, threads, notice) as hands:
+                yield hands, self.source
+            return
+        async with in_cluster(config, self.source, base_url, notice) as hands:
+            yield hands, InTurns(self.source, config.engine.workers)
 
 
 @contextmanager

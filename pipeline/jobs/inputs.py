@@ -221,9 +221,10 @@ class JoinedSource:
         schema: pa.Schema | None = None,
         read: ReadSlice | None = None,
     ) -> None:
-        self._files = [each for each in files if each.stop > each.start]
+        self.schema = schema
+        self.files = [each for each in files if each.stop > each.start]
         self._segments: list[tuple[int, int, ParquetSource | None, str]] = []
-        for group in _groups(self._files):
+        for group in _groups(self.files):
             start, stop = group[0].start, group[-1].stop
             paths = [each.path for each in group if each.path is not None]
             source = None

@@ -3,8 +3,11 @@
 import os
 import resource
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 
+from pipeline.config import Config
 from pipeline.core.errors import ConfigError
+from pipeline.core.extras import missing_extra
 from pipeline.engine.settings import MOST_BODY_BYTES
 
 # Files and sockets a run has open besides its requests: journal, parts, input, streams, the simulator's own.
@@ -27,6 +30,19 @@ def make_room_for(concurrency: int, *, embedded: bool = False) -> None:
             f" allowed: {max(1, (hard - OTHER_DESCRIPTORS) // (2 if embedded else 1))}"
         )
     resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+
+
+def check_ray(config: Config, *, find: Callable[[str], object] = find_spec) -> None:
+    """Raise ConfigError if a cluster is to do the work that cannot, or Ray is not installed. Does not import it."""
+    if config.engine.kind != "ray":
+        return
+    if find("ray") is None:
+        raise ConfigError(f"engine.kind: ray is not installed: {missing_extra('ray')}")
+    if "://" in config.engine.address:
+        raise ConfigError(
+            f"engine.address: found {config.engine.address}, allowed: auto, or the head's host:6379; run rowcall on a machine of"
+            " the cluster, with `ray job submit` if need be: it cannot hold workers through Ray Client"
+        )
 
 
 def tell_of_memory(concurrency: int, most_held: int, notice: Callable[[str], None], *, memory: int | None = None) -> None:

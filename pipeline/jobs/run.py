@@ -30,7 +30,7 @@ from pipeline.jobs.albums import suited
 from pipeline.jobs.columns import input_schema, kept_schema, tell_of_unsent
 from pipeline.jobs.engine import Engine, Todo
 from pipeline.jobs.job import Job
-from pipeline.jobs.machine import make_room_for, tell_of_memory, tell_of_proxies
+from pipeline.jobs.machine import check_ray, make_room_for, tell_of_memory, tell_of_proxies
 from pipeline.jobs.pictures import check_pillow
 from pipeline.jobs.place import layout_of
 from pipeline.jobs.results import or_nothing_sent, said_of, told_apart
@@ -69,6 +69,7 @@ class _Execution:
         # A wrong key or address is found before a folder is made.
         endpoint = build_endpoint(config, warn=self._observer.notice)
         check_pillow(config)
+        check_ray(config)
         make_room_for(config.limits.concurrency, embedded=config.endpoint.provider == "simulated")
         found = inputs.find_files(config)
         for each in found.notices:

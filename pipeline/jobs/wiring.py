@@ -180,6 +180,8 @@ def _reads_a_store(config: Config) -> bool:
 def engine_settings(config: Config, *, deadline: float | None) -> Settings:
     """Map the config onto the engine's settings; `deadline` (epoch seconds) goes before the config's own if earlier."""
     own = deadline_of(config.stop.deadline, now=time.time()) if config.stop.deadline else None
+    # Each process that asks makes some ready at once. What all of them hold may at times be held by one.
+    processes = config.engine.workers if config.engine.kind == "ray" else 1
     deadlines = [each for each in (deadline, own) if each is not None]
     return Settings(
         concurrency=config.limits.concurrency,
@@ -203,6 +205,6 @@ def engine_settings(config: Config, *, deadline: float | None) -> Settings:
         most_completion=most_completion(config.request) or 0,
         choices=choices if isinstance(choices := config.request.get("n"), int) else 1,
         most_held_bytes=int(config.limits.megabytes_in_flight * 2**20),
-        builders=_builders(config),
-        ahead=_builders(config) if config.prompt.images else 0,
+        builders=_builders(config) * processes,
+        ahead=_builders(config) * processes if config.prompt.images else 0,
     )

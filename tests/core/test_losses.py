@@ -12,7 +12,13 @@ GATEWAY = Fault(FaultKind.TRANSIENT, "timeout", "504", 504, ambiguous=True)
 
 def said(*results: Reply | Fault) -> list[str]:
     losses = Losses()
-    return [line for result in results for line in losses.heard(result)]
+    lines: list[str] = []
+    for result in results:
+        if isinstance(result, Reply):
+            losses.answered()
+        else:
+            lines += losses.heard(result)
+    return lines
 
 
 def test_losses_are_named_once_with_their_sum_when_they_pass_5_percent() -> None:

@@ -11,8 +11,14 @@ RESET = Fault(TRANSIENT, "connection", "reset")
 
 def kinds(*heard: tuple[int, Reply | Fault], any_ok: bool = True) -> list[FaultKind | None]:
     unison = Unison()
-    results = [unison.heard(row, result, any_ok=any_ok) for row, result in heard]
-    return [result.kind if isinstance(result, Fault) else None for result in results]
+    found: list[FaultKind | None] = []
+    for row, result in heard:
+        if isinstance(result, Reply):
+            unison.answered()
+            found.append(None)
+        else:
+            found.append(unison.heard(row, result, any_ok=any_ok).kind)
+    return found
 
 
 def test_the_third_row_in_a_row_speaks_for_all() -> None:
@@ -41,5 +47,4 @@ def test_an_endpoint_that_never_answered_is_the_wrong_one() -> None:
 def test_what_was_said_is_kept() -> None:
     unison = Unison()
     last = [unison.heard(row, PAGE, any_ok=True) for row in range(3)][-1]
-    assert isinstance(last, Fault)
     assert (last.message, last.error_kind, last.status) == ("a page", "bad_response", 200)

@@ -16,7 +16,9 @@ from pipeline.core.pricing import Pricing
 from pipeline.core.retry import RetryPolicy
 from pipeline.core.tally import Tally
 from pipeline.core.types import Fault, FaultKind, Outcome, Prompt, Reply, Request, Response, Row, Usage
+from pipeline.engine.hands import Here
 from pipeline.engine.run import Run
+from pipeline.engine.send import Builder
 from pipeline.engine.settings import Settings
 from pipeline.engine.stop import Stop
 from pipeline.engine.threads import Threads
@@ -93,9 +95,7 @@ def play(case: Case, transports: list[ScriptedTransport] | None = None) -> Seen:
                 case.settings,
                 source=FakeSource(case.rows),
                 journal=case.journal,
-                render=case.render,
-                provider=case.provider,
-                transport=transport,
+                hands=Here(Builder(case.render, case.provider, threads.render), case.provider, transport, now=clock.now),
                 observer=watcher,
                 stop=stop,
                 threads=threads,

@@ -12,7 +12,9 @@ from pipeline.core.parts import plan
 from pipeline.core.retry import RetryPolicy
 from pipeline.core.tally import Tally
 from pipeline.core.types import Prompt
+from pipeline.engine.hands import Here
 from pipeline.engine.run import Run
+from pipeline.engine.send import Builder
 from pipeline.engine.settings import Settings
 from pipeline.engine.stop import Stop
 from pipeline.engine.threads import Threads
@@ -43,19 +45,18 @@ def play(
         if at is not None:
             loop.call_later(60.0, at, stop)
         try:
+            transport = ScriptedTransport(lambda row, nth, now: 200, clock.now)
+            hands = Here(Builder(render, FakeProvider(), threads.render, prepare), FakeProvider(), transport, now=clock.now)
             run = Run(
                 Work(plan(0, 100, 40, next_id=0), 100, Tally()),
                 settings,
                 source=FakeSource(100),
                 journal=journal,
-                render=render,
-                provider=FakeProvider(),
-                transport=ScriptedTransport(lambda row, nth, now: 200, clock.now),
+                hands=hands,
                 observer=Watcher(),
                 stop=stop,
                 threads=threads,
                 clock=clock,
-                prepare=prepare,
             )
             return await run.go(), len(journal.done), loop.time()
         finally:

@@ -6,9 +6,17 @@ import sys
 
 import pytest
 
+from pipeline import Job
 from pipeline.core.errors import ConfigError
 from pipeline.jobs.deadline import deadline_of
-from pipeline.jobs.machine import make_room_for, tell_of_memory, tell_of_proxies
+from pipeline.jobs.machine import check_ray, make_room_for, tell_of_memory, tell_of_proxies
+
+VALUES = {
+    "input": {"path": "in.csv"},
+    "prompt": {"user": "x"},
+    "endpoint": {"provider": "simulated"},
+    "output": {"path": "out.parquet"},
+}
 
 
 def test_the_limit_of_open_files_is_raised_as_far_as_needed():
@@ -64,3 +72,16 @@ def test_what_could_fill_the_memory_is_told_of(concurrency, told):
     lines: list[str] = []
     tell_of_memory(concurrency, concurrency * 2_000_000, lines.append, memory=8 * 10**9)
     assert [all(word in line for word in ("limits.concurrency", "35.6 GB", "8.0 GB")) for line in lines] == [True] * told
+
+
+def test_a_cluster_without_ray_says_what_to_install() -> None:
+    config = Job.of({**VALUES, "engine": {"kind": "ray"}}).config
+    with pytest.raises(ConfigError, match=r"pip install 'rowcall\[ray\]'"):
+        check_ray(config, find=lambda name: None)
+    check_ray(Job.of(VALUES).config, find=lambda name: None)
+
+
+def test_a_cluster_behind_ray_client_is_refused_with_the_way_on() -> None:
+    config = Job.of({**VALUES, "engine": {"kind": "ray", "address": "ray://head:10001"}}).config
+    with pytest.raises(ConfigError, match=r"engine.address: found ray://head:10001, allowed: auto, or .*host:6379"):
+        check_ray(config, find=lambda name: object())
