@@ -7,7 +7,7 @@ Everything runs over real sockets, files and signals, on this machine alone.
 
 import sys
 
-from tests.whole.faults import crash, damage, disk, power, remote, syscalls
+from tests.whole.faults import crash, damage, disk, fleet, power, remote, syscalls
 from tests.whole.faults.endpoints import ambient, cuts, poison, raced, stale, width
 from tests.whole.faults.mutations import mutations
 from tests.whole.faults.outages import OUTAGES
@@ -35,6 +35,9 @@ TRIALS: dict[str, tuple[Trial, ...]] = {
     "outages": OUTAGES,
     "pace": PACES,
     "kills": (crash.kills,),
+    "lost-workers": (fleet.losses,),
+    "one-limit": (fleet.one_limit,),
+    "four-workers": (fleet.four_beside_one,),
     "terms": (crash.terms,),
     "remote-kills": remote.KILLS,
     "nights": NIGHTS,

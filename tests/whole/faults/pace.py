@@ -10,6 +10,7 @@ import time
 from collections import deque
 from datetime import UTC, datetime
 from functools import partial
+from typing import Any
 
 from tests.whole.faults.endpoints import job_at
 from tests.whole.faults.outages import await_requests
@@ -90,11 +91,13 @@ MANNERS: dict[str, type[Bucket] | type[Window] | type[Sliding]] = {
 }
 
 
-def pace(bench: Bench, manner: str, minutes: int = 4) -> Claims:
-    name = f"pace-{MANNERS[manner].__name__.lower()}"
+def pace(bench: Bench, manner: str, minutes: int = 4, by: str = "", **changes: Any) -> Claims:
+    """Watch a run at such an endpoint. `changes` are sections of the job; `by` says to people whom they make ask."""
+    name = f"pace-{MANNERS[manner].__name__.lower()}{by.replace(' ', '-')}"
     rows = (minutes + 2) * PER_MINUTE
     with Rogue(MANNERS[manner]()) as server:
-        job = job_at(bench, server, name, rows, endpoint={"provider": "segmind" if manner.startswith("Segmind") else "openai"})
+        endpoint = {"provider": "segmind" if manner.startswith("Segmind") else "openai"}
+        job = job_at(bench, server, name, rows, endpoint=endpoint, **changes)
         running = bench.start("run", job.config, "--json")
         await_requests(server, running, 1)
         began = server.truth.asked[0].at
@@ -106,7 +109,7 @@ def pace(bench: Bench, manner: str, minutes: int = 4) -> Claims:
     failed = ended.summary["failed"]
     by_minute = [server.truth.statuses(began + n * MINUTE_S, began + (n + 1) * MINUTE_S) for n in range(minutes)]
     yield Claim(
-        f"{PER_MINUTE} RPM, nothing configured: {manner}",
+        f"{PER_MINUTE} RPM, nothing configured: {', '.join(filter(None, (manner, by)))}",
         f"≥ {LEAST_REACHED:.0%} of the limit, ≤ {MOST_BOUNCED:.0%} 429s",
         f"{reached:.0%} and {bounced:.1%} over {minutes} minutes, {later_reached:.0%} and {later_bounced:.1%} after the first"
         f" (200s + 429s by minute: {', '.join(f'{each[200]} + {each[429]}' for each in by_minute)}); {failed} failed",
