@@ -6,14 +6,14 @@ Checked with Ray 2.60; see https://docs.ray.io/en/latest/ray-core/actors/async_a
 
 import asyncio
 import io
+import logging
 import math
 import os
-import signal
 import socket
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, redirect_stdout
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from typing import Any, TextIO, cast
 
@@ -25,7 +25,6 @@ from pipeline.version import __version__
 
 # Opens a worker's inside, of what the driver gave it; takes what says a line to people, who are where the driver is.
 OpenDesk = Callable[[Callable[[str], None]], AbstractAsyncContextManager[Desk]]
-_HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 # Orders and the wait for reports run beside one another, as many as there are.
 _CALLS_AT_ONCE = 10_000
 
@@ -136,8 +135,14 @@ async def ray_links(
 
     made = not ray.is_initialized()
     if made:
-        with signals_kept():
-            _connect(ray, address, seats * cpus, notice)  # in this thread: the handlers that Ray sets are a main thread's
+        # In another thread, for it takes ten seconds, and in the main one Ray sets a handler that exits at SIGTERM.
+        logging.getLogger("ray").setLevel(logging.ERROR)  # it would say so
+        loop = asyncio.get_running_loop()
+
+        def say(text: str) -> None:
+            loop.call_soon_threadsafe(notice, text)
+
+        await asyncio.to_thread(_connect, ray, address, seats * cpus, say)
     if only_here is not None and _spans_machines(ray):
         raise ConfigError(only_here)
     actor: Any = ray.remote(Worker)
@@ -187,20 +192,6 @@ def _connect(ray: Any, address: str, cpus: float, notice: Callable[[str], None])
                 ray.init(address="local", num_cpus=max(1, math.ceil(cpus)), include_dashboard=False, **quiet)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         raise ConfigError(f"engine.address: no Ray cluster is reached at {address}: {_said(error)}") from error
-
-
-@contextmanager
-def signals_kept() -> Iterator[None]:
-    """Put a process's handlers back that Ray sets to its own. In another than the main thread there are none."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {each: signal.getsignal(each) for each in _HANDLED}
-    try:
-        yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
 
 
 class _WithoutRay:

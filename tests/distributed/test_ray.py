@@ -1,14 +1,18 @@
 """Jobs on a real Ray cluster of two nodes: workers, a node and the driver are killed; no row is lost, few are paid for twice."""
 
+import hashlib
 import os
 import random
 import signal
 import subprocess
 from collections.abc import Iterator
 
+import pyarrow.parquet as pq
 import pytest
+import yaml
 
-from tests.distributed.cluster import RayCluster
+from tests.distributed.cluster import RayCluster, processes
+from tests.storage.server import S3Server
 from tests.whole.faults.fleet import in_flight_of, wait_for
 from tests.whole.harness import (
     CANARY,
@@ -21,6 +25,7 @@ from tests.whole.harness import (
     make_job,
     mistakes_in,
     write_csv,
+    write_pictures,
 )
 
 pytestmark = [pytest.mark.slow, pytest.mark.network, pytest.mark.timeout(600)]
@@ -115,6 +120,15 @@ def test_an_interrupt_drains_the_fleet(cluster: RayCluster, bench: Bench) -> Non
     wait_for(lambda: not cluster.workers())
 
 
+def test_a_signal_that_comes_while_ray_starts_ends_the_run_as_ever(cluster: RayCluster, bench: Bench) -> None:
+    job = job_on(cluster, bench, bench.simulate(), 100, address="local")
+    running = bench.start("run", job.config, "--json")
+    wait_for(lambda: any(parent == running.process.pid and "gcs_server" in name for _, parent, name in processes()), running)
+    running.signal(signal.SIGTERM)
+    ended = running.wait()
+    assert (ended.code, ended.summary["ok"]) == (3, 0), ended.err
+
+
 def test_a_wrong_key_stops_the_fleet_and_no_key_is_in_the_clusters_logs(cluster: RayCluster, bench: Bench) -> None:
     sim = bench.simulate("--latency", "0.1", "--require-key-env", KEY_VARIABLE)
     job = job_on(cluster, bench, sim, 200)
@@ -124,3 +138,22 @@ def test_a_wrong_key_stops_the_fleet_and_no_key_is_in_the_clusters_logs(cluster:
     assert_whole(job, bench.run("run", job.config, "--json"))
     found = subprocess.run(["grep", "-rlaF", CANARY, str(cluster.folder)], capture_output=True, text=True, check=False)
     assert found.stdout == ""
+
+
+def test_workers_read_pictures_from_a_store_with_the_keys_they_are_given(
+    cluster: RayCluster, bench: Bench, s3: S3Server, bucket: str
+) -> None:
+    sim, rows, photos = bench.simulate("--latency", "0.1"), 40, list[bytes]()
+    for part in range(2):  # the cluster was started without the store's keys
+        source = write_pictures(bench.root / f"{part}.parquet", rows // 2, 20_000)
+        s3.put(bucket, f"in/{part}.parquet", source.read_bytes())
+        photos += pq.read_table(source)["photo"].to_pylist()
+    job = job_on(cluster, bench, sim, rows)
+    images = {"input": {"path": f"s3://{bucket}/in/*.parquet"}, "prompt": {"user": "{{ text }}", "images": "photo"}}
+    job.config.write_text(yaml.safe_dump({**yaml.safe_load(job.config.read_text()), **images}))
+    ended = bench.run("run", job.config, "--json")
+    assert ended.code == 0, ended.err
+    assert (ended.summary["ok"], sim.requests) == (rows, rows)
+    texts = pq.read_table(job.output)["completion"].to_pylist()
+    sums = [hashlib.sha256(photo).hexdigest()[:16] for photo in photos]
+    assert [one in text for one, text in zip(sums, texts, strict=True)] == [True] * rows

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import signal
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor
 from contextlib import asynccontextmanager
@@ -13,7 +12,7 @@ import pytest
 from pipeline.core.errors import SourceError
 from pipeline.distributed.desk import Desk
 from pipeline.distributed.messages import Answered, Failed, Notice, Orders, Report, reports
-from pipeline.distributed.ray_links import Secrets, Worker, signals_kept
+from pipeline.distributed.ray_links import Secrets, Worker
 from pipeline.distributed.reader import Reader
 from pipeline.engine.hands import Here
 from pipeline.engine.send import Builder
@@ -81,10 +80,3 @@ def test_a_worker_that_cannot_work_says_why(office: Office, version: str, said: 
 def test_a_bug_as_a_worker_starts_is_no_reason_of_the_users() -> None:
     with pytest.raises(ZeroDivisionError):
         asyncio.run(Worker(Office(ZeroDivisionError())).start(Secrets({}), __version__))
-
-
-def test_handlers_of_signals_stay_as_they_were() -> None:
-    before = signal.getsignal(signal.SIGTERM)
-    with signals_kept():
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    assert signal.getsignal(signal.SIGTERM) is before
