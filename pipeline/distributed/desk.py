@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Coroutine
 
 from pipeline.core.errors import RowcallError
 from pipeline.core.types import Fault, FaultKind, Reply
-from pipeline.distributed.messages import Answered, Failed, Orders, Report, Weighed, packed_reports
+from pipeline.distributed.messages import Answered, Failed, Flat, Orders, Report, Weighed, flat
 from pipeline.distributed.reader import Reader
 from pipeline.engine.hands import Built, Hands
 
@@ -22,9 +22,8 @@ class Desk:
         self._something = asyncio.Event()
         self._reported = 0.0
 
-    def take(self, body: bytes) -> None:
+    def take(self, orders: Orders) -> None:
         """Take orders. Call it in the worker's loop."""
-        orders = Orders.read(body)
         for row in orders.build:
             self._start(self._work(row, self._weigh(row)))
         for row in orders.send:
@@ -32,7 +31,7 @@ class Desk:
         for row in orders.send_once:
             self._start(self._work(row, self._send(row, may_resend=False)))
 
-    async def reports(self, gather: float) -> bytes:
+    async def reports(self, gather: float) -> Flat:
         """Wait for something to report, and give what there is: at once, or `gather` seconds after the last report."""
         await self._something.wait()
         loop = asyncio.get_running_loop()
@@ -40,7 +39,7 @@ class Desk:
         self._reported = loop.time()
         said, self._reports = self._reports, []
         self._something.clear()
-        return packed_reports(said)
+        return flat(said)
 
     def report(self, report: Report) -> None:
         self._reports.append(report)

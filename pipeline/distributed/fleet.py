@@ -12,7 +12,7 @@ from typing import Protocol
 
 from pipeline.core.errors import RowcallError, StoppedError
 from pipeline.core.types import Fault, FaultKind, Row
-from pipeline.distributed.messages import Answered, Failed, Notice, Orders, Report, Weighed, reports
+from pipeline.distributed.messages import Answered, Failed, Flat, Notice, Orders, Report, Weighed, whole
 from pipeline.distributed.seats import HELD, Held, Seats
 from pipeline.engine.hands import Built
 from pipeline.engine.send import Sent
@@ -41,10 +41,10 @@ class Link(Protocol):
 
     place: str
 
-    def tell(self, orders: bytes) -> None:
+    def tell(self, orders: Orders) -> None:
         """Send a batch of orders."""
 
-    async def hear(self, gather: float) -> bytes:
+    async def hear(self, gather: float) -> Flat:
         """Wait for the next reports, `gather` seconds after the last. Raises LostError once the worker is gone."""
 
     async def close(self) -> None:
@@ -208,7 +208,7 @@ class Fleet:
         self._flushed = self._loop.time()
         for seat, each in self._orders.items():
             if seat in self._links:
-                self._links[seat].tell(each.packed())
+                self._links[seat].tell(each)
         self._orders.clear()
 
     def _take(self, report: Report, place: str) -> None:
@@ -276,7 +276,7 @@ class Fleet:
             self._timer.cancel()
         try:
             while True:
-                for report in reports(await link.hear(self._gather)):
+                for report in whole(await link.hear(self._gather)):
                     self._take(report, link.place)
         except LostError:
             self._lose(seat)

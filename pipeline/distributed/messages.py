@@ -1,6 +1,5 @@
-"""What driver and workers say to each other, in batches. Pickled: a cluster runs its owner's code on all its machines anyway."""
+"""What driver and workers say to each other, in batches. Whoever carries it writes and reads it, as Ray does."""
 
-import pickle
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,8 +9,6 @@ from pipeline.core.types import Fault, Reply, Usage
 from pipeline.core.values import value
 from pipeline.engine.send import Sent
 
-_PROTOCOL = pickle.HIGHEST_PROTOCOL
-
 
 @dataclass(slots=True)
 class Orders:
@@ -20,13 +17,6 @@ class Orders:
     build: list[int] = field(default_factory=list)
     send: list[int] = field(default_factory=list)
     send_once: list[int] = field(default_factory=list)
-
-    def packed(self) -> bytes:
-        return pickle.dumps((self.build, self.send, self.send_once), _PROTOCOL)
-
-    @classmethod
-    def read(cls, body: bytes) -> "Orders":
-        return cls(*pickle.loads(body))  # noqa: S301
 
 
 @value(frozen=True, slots=True)
@@ -81,19 +71,20 @@ class Notice:
 
 
 Report = Weighed | Answered | Failed | Notice
+# Reports as they travel: replies as plain tuples, the rest as it is.
+Flat = Sequence[Any]
 
 
-def packed_reports(reports: Sequence[Report]) -> bytes:
-    return pickle.dumps([_flat(each) if isinstance(each, Answered) else each for each in reports], _PROTOCOL)
+def flat(reports: Sequence[Report]) -> Flat:
+    return [_flat(each) if isinstance(each, Answered) else each for each in reports]
 
 
-def reports(body: bytes) -> list[Report]:
-    found: list[Any] = pickle.loads(body)  # noqa: S301
+def whole(found: Flat) -> list[Report]:
     return [_whole(each) if isinstance(each, tuple) else each for each in found]
 
 
 def _flat(answered: Answered) -> Answered | tuple[Any, ...]:
-    """Give a reply as a plain tuple: values of classes take pickle five times as long, on every row."""
+    """Give a reply as a plain tuple: values of classes take five times as long to write and read, on every row."""
     reply = answered.result
     if not isinstance(reply, Reply):
         return answered

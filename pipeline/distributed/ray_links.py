@@ -20,7 +20,7 @@ from typing import Any, TextIO, cast
 from pipeline.core.errors import ConfigError, RowcallError
 from pipeline.distributed.desk import Desk
 from pipeline.distributed.fleet import Link, LostError, Open, WorkerError
-from pipeline.distributed.messages import Failed, Notice
+from pipeline.distributed.messages import Failed, Flat, Notice, Orders
 from pipeline.version import __version__
 
 # Opens a worker's inside, of what the driver gave it; takes what says a line to people, who are where the driver is.
@@ -59,11 +59,11 @@ class Worker:
         self._task = asyncio.get_running_loop().create_task(self._work(ready))
         return place, await ready
 
-    async def take(self, orders: bytes) -> None:
+    async def take(self, orders: Orders) -> None:
         assert self._desk is not None
         self._desk.take(orders)
 
-    async def hear(self, gather: float) -> bytes:
+    async def hear(self, gather: float) -> Flat:
         assert self._desk is not None
         return await self._desk.reports(gather)
 
@@ -101,12 +101,12 @@ class _ActorLink:
         self._actor = actor
         self._ray = ray
 
-    def tell(self, orders: bytes) -> None:
+    def tell(self, orders: Orders) -> None:
         self._actor.take.remote(orders)
 
-    async def hear(self, gather: float) -> bytes:
+    async def hear(self, gather: float) -> Flat:
         try:
-            reports: bytes = await self._actor.hear.remote(gather)
+            reports: Flat = await self._actor.hear.remote(gather)
         except self._ray.exceptions.RayError as error:
             raise LostError(_said(error)) from error
         return reports

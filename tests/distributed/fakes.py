@@ -10,6 +10,7 @@ from pipeline.core.interfaces import Render, Transport
 from pipeline.core.types import Fault, Prompt, Request, Response, Row
 from pipeline.distributed.desk import Desk
 from pipeline.distributed.fleet import Link, LostError
+from pipeline.distributed.messages import Flat, Orders
 from pipeline.distributed.reader import Reader
 from pipeline.engine.hands import Here
 from pipeline.engine.send import Builder
@@ -25,11 +26,11 @@ class FakeLink:
         self.closed = False
         self._cut = asyncio.Event()
 
-    def tell(self, orders: bytes) -> None:
+    def tell(self, orders: Orders) -> None:
         if not self._cut.is_set():
             self.desk.take(orders)
 
-    async def hear(self, gather: float) -> bytes:
+    async def hear(self, gather: float) -> Flat:
         hearing = asyncio.ensure_future(self.desk.reports(gather))
         cutting = asyncio.ensure_future(self._cut.wait())
         try:

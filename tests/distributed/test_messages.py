@@ -10,11 +10,10 @@ from pipeline.distributed.messages import (
     Answered,
     Failed,
     Notice,
-    Orders,
     Report,
     Weighed,
-    packed_reports,
-    reports,
+    flat,
+    whole,
 )
 from pipeline.engine.send import Sent
 
@@ -36,12 +35,7 @@ FAULT = Fault(FaultKind.THROTTLED, "rate_limited", "slow down", 429, retry_after
     ids=lambda report: type(report).__name__,
 )
 def test_a_report_arrives_as_it_was_sent(report: Report) -> None:
-    assert reports(packed_reports([report, report])) == [report, report]
-
-
-def test_orders_arrive_as_they_were_sent() -> None:
-    given = Orders(build=[1], send=[2, 3], send_once=[4])
-    assert Orders.read(given.packed()) == given
+    assert whole(flat([report, report])) == [report, report]
 
 
 def test_what_came_of_a_send_is_given_by_the_drivers_clock_with_what_was_lost_before() -> None:

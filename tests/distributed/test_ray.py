@@ -74,7 +74,7 @@ def test_lost_workers_cost_their_rows_in_flight_and_no_more(cluster: RayCluster,
     assert_whole(job, ended)
     lost = in_flight_of(ended)
     assert len(lost) == 3
-    assert max(lost) <= CONCURRENCY // WORKERS, "that is a worker's share"
+    assert max(lost) <= -(-CONCURRENCY // (WORKERS - 1)), "a worker's share, while another may not be there yet"
     assert sim.served() - job.rows <= sum(lost) == ended.summary["ambiguous"]
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.core.errors import SourceError
 from pipeline.distributed.desk import Desk
-from pipeline.distributed.messages import Answered, Failed, Notice, Orders, Report, reports
+from pipeline.distributed.messages import Answered, Failed, Notice, Orders, Report, whole
 from pipeline.distributed.ray_links import Secrets, Worker
 from pipeline.distributed.reader import Reader
 from pipeline.engine.hands import Here
@@ -48,10 +48,10 @@ def test_a_worker_takes_orders_reports_and_ends_orderly(monkeypatch: pytest.Monk
         office = Office()
         worker = Worker(office)
         _, failed = await worker.start(SECRETS, __version__)
-        await worker.take(Orders(send=[1, 2], send_once=[3]).packed())
+        await worker.take(Orders(send=[1, 2], send_once=[3]))
         said: list[Report] = []
         while len(said) < 4:
-            said += reports(await worker.hear(0.001))
+            said += whole(await worker.hear(0.001))
         await worker.close()
         assert office.closed
         return failed, said
