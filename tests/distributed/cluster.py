@@ -13,21 +13,24 @@ from typing import Self
 
 
 class RayCluster:
-    """Runs while it is entered. `address` is for `engine.address`, `raylets` are the nodes' process ids, the head's first."""
+    """Runs while it is entered. `address` is for `engine.address`, `raylets` are the nodes' process ids, the head's first.
+
+    Raises RuntimeError where Ray starts none.
+    """
 
     def __init__(self, nodes: int = 1, cpus: int = 4) -> None:
         self._nodes = nodes
         self._cpus = cpus
 
     def __enter__(self) -> Self:
-        # Short: the path of a socket in it may have 107 bytes.
+        # A short name: the path of a socket in it may have 107 bytes.
         self.folder = Path(tempfile.mkdtemp(prefix="rc"))
         env = {**os.environ, "RAY_TMPDIR": str(self.folder), "RAY_USAGE_STATS_ENABLED": "0"}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.distributed.cluster", str(self._nodes), str(self._cpus)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=(self.folder / "said").open("w"),
             text=True,
             env=env,
         )
@@ -35,7 +38,10 @@ class RayCluster:
         line = self._process.stdout.readline()
         while line and not line.startswith("{"):
             line = self._process.stdout.readline()
-        assert line, "the cluster did not start"
+        if not line:
+            lines = (self.folder / "said").read_text().strip().splitlines()
+            self.__exit__(None, None, None)
+            raise RuntimeError(lines[-1] if lines else "it said nothing")
         said = json.loads(line)
         self.address: str = said["address"]
         self.raylets: list[int] = said["raylets"]
