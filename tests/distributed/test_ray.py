@@ -66,6 +66,11 @@ def assert_whole(job: JobOnDisk, ended: Ended) -> None:
     assert mistakes_in(job.output, kept_of_csv(job.rows)) == []
 
 
+def not_started(ended: Ended) -> int:
+    """Give how many workers were lost before they had joined, as the run said."""
+    return ended.err.count(" did not start (")
+
+
 def test_lost_workers_cost_their_rows_in_flight_and_no_more(cluster: RayCluster, bench: Bench) -> None:
     sim, chance = bench.simulate("--latency", "0.2"), random.Random()
     job = job_on(cluster, bench, sim, 2500)
@@ -73,12 +78,13 @@ def test_lost_workers_cost_their_rows_in_flight_and_no_more(cluster: RayCluster,
     for _ in range(3):
         wait_for(lambda: len(cluster.workers()) == WORKERS, running)
         before = sim.requests
-        wait_for(lambda before=before: sim.requests >= before + 400, running)  # all have joined by then
+        wait_for(lambda before=before: sim.requests >= before + 400, running)  # all have joined by then, on a quiet machine
         os.kill(chance.choice(cluster.workers()), signal.SIGKILL)
     ended = running.wait()
     assert_whole(job, ended)
     lost = in_flight_of(ended)
-    assert len(lost) == 3
+    assert lost
+    assert len(lost) + not_started(ended) == 3
     assert max(lost) <= -(-CONCURRENCY // (WORKERS - 1)), "a worker's share, while another may not be there yet"
     assert sim.served() - job.rows <= sum(lost) == ended.summary["ambiguous"]
 
@@ -95,7 +101,7 @@ def test_a_lost_node_costs_the_rows_in_flight_of_its_workers(cluster: RayCluster
     assert_whole(job, ended)
     assert sim.served() - job.rows <= sum(in_flight_of(ended))
     assert there > 0
-    assert len(in_flight_of(ended)) >= there
+    assert len(in_flight_of(ended)) + not_started(ended) >= there
 
 
 def test_a_job_goes_on_locally_and_in_the_cluster_whoever_died(cluster: RayCluster, bench: Bench) -> None:
