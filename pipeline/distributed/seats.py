@@ -1,4 +1,4 @@
-"""Which worker asks which row. Pure.
+"""Which worker asks which row.
 
 There are as many seats as workers are wanted; a seat may be empty for a while. Each has a piece of every part, so that all
 have work while a worker reads its rows in one stretch: of an image table nobody reads what others ask.

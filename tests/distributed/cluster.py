@@ -26,14 +26,15 @@ class RayCluster:
         # A short name: the path of a socket in it may have 107 bytes.
         self.folder = Path(tempfile.mkdtemp(prefix="rc"))
         env = {**os.environ, "RAY_TMPDIR": str(self.folder), "RAY_USAGE_STATS_ENABLED": "0"}
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.distributed.cluster", str(self._nodes), str(self._cpus)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=(self.folder / "said").open("w"),
-            text=True,
-            env=env,
-        )
+        with (self.folder / "said").open("w") as said:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tests.distributed.cluster", str(self._nodes), str(self._cpus)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=said,
+                text=True,
+                env=env,
+            )
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         while line and not line.startswith("{"):
@@ -42,9 +43,9 @@ class RayCluster:
             lines = (self.folder / "said").read_text().strip().splitlines()
             self.__exit__(None, None, None)
             raise RuntimeError(lines[-1] if lines else "it said nothing")
-        said = json.loads(line)
-        self.address: str = said["address"]
-        self.raylets: list[int] = said["raylets"]
+        found = json.loads(line)
+        self.address: str = found["address"]
+        self.raylets: list[int] = found["raylets"]
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
